@@ -1,0 +1,146 @@
+package schema
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"time"
+)
+
+// AgentStatus is the state of an agent. The transitions are
+//
+//	stopped ──Start──▶ starting ──▶ running ──Stop──▶ stopping ──▶ stopped
+//	failed  ──Start──▶ starting ──▶ failed
+//	failed  ──Stop───▶ stopped
+//
+// Every other request for a transition is CodeIllegalTransition, except that Start of a running agent and Stop of a
+// stopped one succeed and change nothing.
+type AgentStatus string
+
+// The states of an agent.
+const (
+	AgentStopped  AgentStatus = "stopped"
+	AgentStarting AgentStatus = "starting"
+	AgentRunning  AgentStatus = "running"
+	AgentStopping AgentStatus = "stopping"
+	AgentFailed   AgentStatus = "failed"
+)
+
+// AgentStatuses lists every status.
+func AgentStatuses() []AgentStatus {
+	return []AgentStatus{AgentStopped, AgentStarting, AgentRunning, AgentStopping, AgentFailed}
+}
+
+// Emotion is what an agent feels now, already decayed to the moment of reading.
+type Emotion struct {
+	Name      string  `json:"name" doc:"What the feeling is called" example:"curious"`
+	Intensity float64 `json:"intensity" minimum:"0" maximum:"1" doc:"How strong it is, 0 to 1"`
+	Valence   float64 `json:"valence" minimum:"-1" maximum:"1" doc:"Unpleasant (-1) to pleasant (1)"`
+	Arousal   float64 `json:"arousal" minimum:"0" maximum:"1" doc:"Calm (0) to excited (1)"`
+}
+
+// Brain names what thinks for an agent. In JSON it is the provider's name alone, or an object with a member "provider"
+// and the provider's own options beside it.
+type Brain struct {
+	Provider string
+	Options  Object
+}
+
+// MarshalJSON encodes a brain without options as a string.
+func (b Brain) MarshalJSON() ([]byte, error) {
+	if len(b.Options) == 0 {
+		return json.Marshal(b.Provider)
+	}
+	o := make(Object, len(b.Options)+1)
+	maps.Copy(o, b.Options)
+	o["provider"] = b.Provider
+	return json.Marshal(o)
+}
+
+// UnmarshalJSON accepts both forms.
+func (b *Brain) UnmarshalJSON(raw []byte) error {
+	var name string
+	if json.Unmarshal(raw, &name) == nil {
+		*b = Brain{Provider: name}
+		return nil
+	}
+	var o Object
+	if err := json.Unmarshal(raw, &o); err != nil {
+		return errors.New(`a brain is a provider's name or an object with a member "provider"`)
+	}
+	provider, ok := o["provider"].(string)
+	if !ok {
+		return errors.New(`a brain object needs a member "provider" that is a string`)
+	}
+	delete(o, "provider")
+	if len(o) == 0 {
+		o = nil
+	}
+	*b = Brain{Provider: provider, Options: o}
+	return nil
+}
+
+// Agent is one agent of a runtime.
+type Agent struct {
+	ID          string      `json:"id" doc:"Stable id" example:"nyx"`
+	Name        string      `json:"name" example:"Nyx"`
+	Description string      `json:"description"`
+	Status      AgentStatus `json:"status" enum:"stopped,starting,running,stopping,failed"`
+	// StatusReason says why the agent is failed, and is empty otherwise.
+	StatusReason string   `json:"statusReason,omitempty" doc:"Why the agent is failed"`
+	Skills       []string `json:"skills" nullable:"false" doc:"What the agent is good at; routing scores by it"`
+	Brain        Brain    `json:"brain"`
+	Persona      string   `json:"persona" doc:"Who the agent is, in prose, for its brain"`
+	Metadata     Object   `json:"metadata"`
+	Emotion      Emotion  `json:"emotion"`
+	// Revision grows by one with every change of the mutable fields and of the status. The emotion, which changes by
+	// itself as time passes, does not count.
+	Revision  int64     `json:"revision" doc:"Grows with every change; the ETag"`
+	CreatedAt time.Time `json:"createdAt"`
+	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+// AgentQuery selects agents. The zero query selects the first page of all of them, ordered by id.
+type AgentQuery struct {
+	Status AgentStatus // "" = any
+	Skill  string      // "" = any; compared case-insensitively
+	Limit  int         // 0 = DefaultPageSize, at most MaxPageSize
+	Cursor string      // NextCursor of the page before; "" = from the start
+}
+
+// AgentPage is one page of agents, ordered by id.
+type AgentPage struct {
+	Agents     []Agent `json:"agents" nullable:"false"`
+	NextCursor string  `json:"nextCursor" doc:"Pass as cursor for the next page; empty at the end"`
+}
+
+// AgentPatch changes the mutable fields of an agent. Null clears: the name becomes the id, the brain the runtime's
+// default, everything else empty.
+type AgentPatch struct {
+	Name        Field[string]   `json:"name,omitzero"`
+	Description Field[string]   `json:"description,omitzero"`
+	Skills      Field[[]string] `json:"skills,omitzero"`
+	Persona     Field[string]   `json:"persona,omitzero"`
+	Brain       Field[Brain]    `json:"brain,omitzero"`
+	Metadata    Field[Object]   `json:"metadata,omitzero"`
+	// IfRevision, when not 0, makes the update fail with CodeRevisionMismatch unless the agent has that revision.
+	IfRevision int64 `json:"-"`
+}
+
+// Agents is the life of the agents of a runtime.
+type Agents interface {
+	// List returns one page of agents ordered by id. It may have fewer than q.Limit when they are large together; there
+	// are more as long as there is a NextCursor. Needs ScopeRead.
+	List(ctx context.Context, q AgentQuery) (AgentPage, error)
+	// Get returns one agent. Needs ScopeRead.
+	Get(ctx context.Context, id string) (Agent, error)
+	// Update applies p and returns the agent as it is then. A patch that changes nothing keeps the revision. Needs ScopeAdmin.
+	Update(ctx context.Context, id string, p AgentPatch) (Agent, error)
+	// Start brings the agent to running and returns it in its new state, which is AgentFailed, with a reason, if its
+	// brain cannot start. Idempotent. Needs ScopeAdmin.
+	Start(ctx context.Context, id string) (Agent, error)
+	// Stop brings the agent to stopped; its unfinished runs are cancelled with reason "agent_stopped" first. Idempotent.
+	// Needs ScopeAdmin.
+	Stop(ctx context.Context, id string) (Agent, error)
+}

@@ -1,0 +1,181 @@
+package schema
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// Role says who wrote a message.
+type Role string
+
+// The roles.
+const (
+	RoleUser   Role = "user"
+	RoleAgent  Role = "agent"
+	RoleSystem Role = "system"
+)
+
+// Message is one entry of a conversation. It never changes once it is written.
+type Message struct {
+	ID             string    `json:"id"`
+	ConversationID string    `json:"conversationId"`
+	Role           Role      `json:"role" enum:"user,agent,system"`
+	Content        string    `json:"content"`
+	AgentID        string    `json:"agentId,omitempty" doc:"The agent that wrote it, or that it was written to"`
+	RunID          string    `json:"runId,omitempty" doc:"The run that it began or ended"`
+	Emotion        *Emotion  `json:"emotion,omitempty" doc:"What the agent felt when it wrote it"`
+	CreatedAt      time.Time `json:"createdAt"`
+}
+
+// RunStatus is the state of a turn: queued → running → completed | failed | cancelled. A queued run may also fail or be cancelled.
+type RunStatus string
+
+// The states of a turn.
+const (
+	RunQueued    RunStatus = "queued"
+	RunRunning   RunStatus = "running"
+	RunCompleted RunStatus = "completed"
+	RunFailed    RunStatus = "failed"
+	RunCancelled RunStatus = "cancelled"
+)
+
+// Terminal reports whether the run is over.
+func (s RunStatus) Terminal() bool { return s == RunCompleted || s == RunFailed || s == RunCancelled }
+
+// Reasons for which a run fails or is cancelled.
+const (
+	ReasonHostRestarted = "host_restarted" // it was unfinished when the host died
+	ReasonAgentStopped  = "agent_stopped"  // its agent was stopped
+	ReasonCancelled     = "cancelled"      // somebody cancelled it
+	ReasonBrainError    = "brain_error"    // the brain failed; Run.Error says how
+	ReasonShutdown      = "host_shutdown"  // the host was told to stop and did not wait longer
+)
+
+// Run is one turn: a message accepted, and what became of it.
+type Run struct {
+	ID             string     `json:"id"`
+	ConversationID string     `json:"conversationId"`
+	AgentID        string     `json:"agentId"`
+	Principal      string     `json:"principal"`
+	Status         RunStatus  `json:"status" enum:"queued,running,completed,failed,cancelled"`
+	Reason         string     `json:"reason,omitempty" doc:"Why it failed or was cancelled"`
+	Error          string     `json:"error,omitempty" doc:"What went wrong, for a person"`
+	MessageID      string     `json:"messageId" doc:"The message that began it"`
+	ReplyID        string     `json:"replyId,omitempty" doc:"The message that ended it"`
+	QueuedAt       time.Time  `json:"queuedAt"`
+	StartedAt      *time.Time `json:"startedAt,omitempty"`
+	FinishedAt     *time.Time `json:"finishedAt,omitempty"`
+}
+
+// SendRequest begins a turn.
+type SendRequest struct {
+	// RunID, when not empty, is the id that the run will have ("run_" and 26 characters of a lower-case ULID), so that a
+	// caller knows it before the first event can be seen. CodeAlreadyExists if it is taken.
+	RunID string
+	// AgentID is whom the message is for. Empty = the agent that the conversation is with; a new conversation is routed.
+	AgentID string
+	// ConversationID is the conversation to go on with. Empty = a new one. An id that the caller has not used yet begins
+	// a conversation of that id; ids live in a name space of the caller's own. Ids that begin with "conv_" are given by the
+	// runtime and cannot be chosen: an unknown one is CodeNotFound.
+	ConversationID string
+	Message        string
+	Context        Object // hints for routing ("skill", "skills") and for the brain
+}
+
+// Accepted says that a turn is durable and will run.
+type Accepted struct {
+	RunID          string
+	ConversationID string
+	AgentID        string
+	Message        Message        // the caller's own message, as stored
+	Route          *RouteDecision // how the agent was chosen, when it was
+	Position       int            // turns of the same conversation before this one
+}
+
+// ChatEvent is one step of a turn as its sender sees it: exactly one field is set.
+type ChatEvent struct {
+	Accepted *Accepted // the first one, and only the first
+	Event    *Event    // every later one: the events of this run in the order of the log; the last one is terminal
+}
+
+// RouteRequest asks who should answer.
+type RouteRequest struct {
+	Message string
+	Context Object // "skill": string or "skills": list of strings ask for declared skills
+}
+
+// RouteDecision explains who should answer and why.
+type RouteDecision struct {
+	AgentID    string           `json:"agentId" doc:"The chosen agent"`
+	Reason     string           `json:"reason" doc:"Why, for a person"`
+	Threshold  float64          `json:"threshold" doc:"The score that a candidate needs"`
+	Candidates []RouteCandidate `json:"candidates" nullable:"false" doc:"All running agents, best first"`
+}
+
+// RouteCandidate is one agent with its score.
+type RouteCandidate struct {
+	AgentID string   `json:"agentId"`
+	Score   float64  `json:"score" minimum:"0" maximum:"1"`
+	Reasons []string `json:"reasons" nullable:"false"`
+}
+
+// ConversationQuery selects a conversation and a page of its messages: the newest ones first page by page, each page in
+// the order in which they were written.
+type ConversationQuery struct {
+	ID     string
+	Limit  int    // messages; 0 = DefaultPageSize, at most MaxPageSize
+	Cursor string // NextCursor of the page before; "" = the newest messages
+}
+
+// Conversation is a conversation with one page of its messages.
+type Conversation struct {
+	ConversationSummary
+	Messages   []Message `json:"messages" nullable:"false" doc:"One page, in the order in which they were written"`
+	NextCursor string    `json:"nextCursor" doc:"Pass as cursor for the page of older messages; empty at the end"`
+}
+
+// ConversationSummary is a conversation without its messages.
+type ConversationSummary struct {
+	ID           string    `json:"id"`
+	Principal    string    `json:"principal" doc:"Whose it is"`
+	Title        string    `json:"title" doc:"The beginning of its first message"`
+	AgentID      string    `json:"agentId" doc:"The agent that was last spoken to"`
+	MessageCount int64     `json:"messageCount"`
+	CreatedAt    time.Time `json:"createdAt"`
+	UpdatedAt    time.Time `json:"updatedAt" doc:"When its last message was written"`
+}
+
+// ConversationsQuery selects conversations that the caller may see, the last changed first.
+type ConversationsQuery struct {
+	AgentID string // "" = any
+	Limit   int    // 0 = DefaultPageSize, at most MaxPageSize
+	Cursor  string // NextCursor of the page before; "" = from the start
+}
+
+// ConversationPage is one page of conversations, the last changed first.
+type ConversationPage struct {
+	Conversations []ConversationSummary `json:"conversations" nullable:"false"`
+	NextCursor    string                `json:"nextCursor" doc:"Pass as cursor for the next page; empty at the end"`
+}
+
+// Chat is talking to agents. Turns of one conversation run one at a time, in the order of their acceptance; turns of
+// different conversations run in parallel.
+type Chat interface {
+	// Send accepts a turn durably and then streams it. The first event says accepted, the last one is terminal
+	// (chat:reply, chat:failed or chat:cancelled). An error before the first event means that nothing was accepted.
+	// Breaking the loop, or cancelling ctx after the first event, stops watching and not the turn. CodeAgentNotRunning if the
+	// agent is not running, CodeNoAgentFits if routing finds none, CodeBusy if the conversation's queue is full. Needs ScopeChat.
+	Send(ctx context.Context, r SendRequest) iter.Seq2[ChatEvent, error]
+	// Route says who would answer and sends nothing. CodeNoAgentFits if nobody reaches the threshold. Needs ScopeChat.
+	Route(ctx context.Context, r RouteRequest) (RouteDecision, error)
+	// Conversation returns a conversation: the caller's own of that id, else, for ScopeAdmin, the last changed of that id.
+	// A page of its messages may have fewer than q.Limit when they are large together. Needs ScopeRead.
+	Conversation(ctx context.Context, q ConversationQuery) (Conversation, error)
+	// Conversations lists conversations that the caller may see. Needs ScopeRead.
+	Conversations(ctx context.Context, q ConversationsQuery) (ConversationPage, error)
+	// Run returns a run of the caller's (of anybody's, for ScopeAdmin). Needs ScopeRead.
+	Run(ctx context.Context, id string) (Run, error)
+	// Cancel ends an unfinished run and returns it; a run that is over is returned as it is. Idempotent. Needs ScopeChat.
+	Cancel(ctx context.Context, runID string) (Run, error)
+}

@@ -1,0 +1,207 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds of what reaches a runtime; host/guard keeps them in front of every one. Lengths are in bytes of UTF-8.
+const (
+	MaxIDBytes          = 128
+	MaxNameBytes        = 200
+	MaxDescriptionBytes = 4 << 10
+	MaxPersonaBytes     = 32 << 10
+	MaxMessageBytes     = 64 << 10
+	MaxMemoryBytes      = 64 << 10
+	MaxObjectBytes      = 64 << 10 // as JSON
+	MaxSkills           = 64
+	MaxSkillBytes       = 100
+	MaxSearchBytes      = 4 << 10
+
+	MaxCursorBytes = 512  // of a list
+	MaxFilters     = 1000 // agents in one EventQuery
+
+	DefaultPageSize    = 50
+	MaxPageSize        = 200
+	DefaultSearchLimit = 10
+)
+
+// ValidID reports whether s can be an id: 1 to MaxIDBytes ASCII letters, digits and . _ ~ : - characters, and not "." or
+// "..", which mean something else in a path.
+func ValidID(s string) bool {
+	if s == "" || len(s) > MaxIDBytes || s == "." || s == ".." {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("._~:-", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// PageSize returns the number of items that a page of limit has: the default for 0, else limit bounded to 1…MaxPageSize.
+func PageSize(limit int) int {
+	if limit == 0 {
+		return DefaultPageSize
+	}
+	return min(max(limit, 1), MaxPageSize)
+}
+
+// check collects what is wrong with an input.
+type check struct{ fields []FieldError }
+
+func (c *check) add(location, format string, args ...any) {
+	c.fields = append(c.fields, FieldError{location, fmt.Sprintf(format, args...)})
+}
+
+func (c *check) text(location, s string, required bool, limit int) {
+	switch {
+	case !utf8.ValidString(s):
+		c.add(location, "is not valid UTF-8")
+	case len(s) > limit:
+		c.add(location, "has %d bytes; at most %d are allowed", len(s), limit)
+	case required && strings.TrimSpace(s) == "":
+		c.add(location, "must not be empty")
+	}
+}
+
+func (c *check) id(location, s string, required bool) {
+	if (s != "" || required) && !ValidID(s) {
+		c.add(location, "must be 1 to %d letters, digits or . _ ~ : - characters", MaxIDBytes)
+	}
+}
+
+func (c *check) cursor(location, s string) { c.text(location, s, false, MaxCursorBytes) }
+
+func (c *check) object(location string, o Object) {
+	b, err := json.Marshal(o)
+	switch {
+	case err != nil:
+		c.add(location, "is not a JSON object: %v", err)
+	case len(b) > MaxObjectBytes:
+		c.add(location, "has %d bytes as JSON; at most %d are allowed", len(b), MaxObjectBytes)
+	}
+}
+
+func (c *check) err(what string) error {
+	if len(c.fields) == 0 {
+		return nil
+	}
+	msg := what + ": " + c.fields[0].Location + " " + c.fields[0].Message
+	if n := len(c.fields) - 1; n > 0 {
+		msg += fmt.Sprintf(" (and %d more)", n)
+	}
+	return &Error{Code: CodeInvalidArgument, Message: msg, Fields: c.fields}
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (p AgentPatch) Validate() error {
+	var c check
+	c.text("name", p.Name.Value, p.Name.Present && !p.Name.Null, MaxNameBytes)
+	c.text("description", p.Description.Value, false, MaxDescriptionBytes)
+	c.text("persona", p.Persona.Value, false, MaxPersonaBytes)
+	if len(p.Skills.Value) > MaxSkills {
+		c.add("skills", "has %d entries; at most %d are allowed", len(p.Skills.Value), MaxSkills)
+	}
+	for i, s := range p.Skills.Value {
+		c.text(fmt.Sprintf("skills[%d]", i), s, true, MaxSkillBytes)
+	}
+	if p.Brain.Present && !p.Brain.Null {
+		c.text("brain", p.Brain.Value.Provider, true, MaxNameBytes)
+		c.object("brain", p.Brain.Value.Options)
+	}
+	c.object("metadata", p.Metadata.Value)
+	return c.err("update agent")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (r SendRequest) Validate() error {
+	var c check
+	c.id("runId", r.RunID, false)
+	c.id("agentId", r.AgentID, false)
+	c.id("conversationId", r.ConversationID, false)
+	c.text("message", r.Message, true, MaxMessageBytes)
+	c.object("context", r.Context)
+	return c.err("send message")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (r RouteRequest) Validate() error {
+	var c check
+	c.text("message", r.Message, true, MaxMessageBytes)
+	c.object("context", r.Context)
+	return c.err("route message")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (m NewMemory) Validate() error {
+	var c check
+	c.id("agentId", m.AgentID, true)
+	c.text("content", m.Content, true, MaxMemoryBytes)
+	c.object("metadata", m.Metadata)
+	return c.err("store memory")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (q MemoryQuery) Validate() error {
+	var c check
+	c.id("agentId", q.AgentID, false)
+	c.text("q", q.Text, true, MaxSearchBytes)
+	return c.err("search memory")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (q AgentQuery) Validate() error {
+	var c check
+	if q.Status != "" && !slices.Contains(AgentStatuses(), q.Status) {
+		c.add("status", "must be one of %v", AgentStatuses())
+	}
+	c.text("skill", q.Skill, false, MaxSkillBytes)
+	c.cursor("cursor", q.Cursor)
+	return c.err("list agents")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (q ConversationQuery) Validate() error {
+	var c check
+	c.id("conversationId", q.ID, true)
+	c.cursor("cursor", q.Cursor)
+	return c.err("get conversation")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (q ConversationsQuery) Validate() error {
+	var c check
+	c.id("agentId", q.AgentID, false)
+	c.cursor("cursor", q.Cursor)
+	return c.err("list conversations")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (q EventQuery) Validate() error {
+	var c check
+	if _, err := ParseCursor(q.Since.String()); err != nil {
+		c.add("since", "must be a cursor that the server sent")
+	}
+	if len(q.Agents) > MaxFilters {
+		c.add("agents", "has %d entries; at most %d are allowed", len(q.Agents), MaxFilters)
+	}
+	for i, id := range q.Agents[:min(len(q.Agents), MaxFilters)] {
+		c.id(fmt.Sprintf("agents[%d]", i), id, true)
+	}
+	for i, t := range q.Types {
+		if !slices.Contains(EventTypes(), t) {
+			c.add(fmt.Sprintf("events[%d]", i), "must be one of %v", EventTypes())
+			break
+		}
+	}
+	c.id("runId", q.RunID, false)
+	return c.err("subscribe to events")
+}
