@@ -1,0 +1,143 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/stagehouse/stagehouse/plugin/process"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// ErrClosed says that the manager is closed or closing.
+var ErrClosed = errors.New("the host is stopping its extensions")
+
+// Phase is a step on the way from a program to an extension that runs.
+type Phase string
+
+// The phases in their order. A check is on its own.
+const (
+	PhaseCheck     Phase = "check"
+	PhaseLaunch    Phase = "launch"
+	PhaseInit      Phase = "init"
+	PhaseConfigure Phase = "configure"
+	PhaseStart     Phase = "start"
+	PhaseHealth    Phase = "health"
+)
+
+// StartError says why an extension does not run.
+type StartError struct {
+	Extension  string
+	Generation uint64 // 0 = it did not come to that
+	Phase      Phase
+	Cause      error
+	Next       string // what the operator can do
+}
+
+// Error tells all of it in one line.
+func (e *StartError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "extension %s", e.Extension)
+	if e.Generation > 0 {
+		fmt.Fprintf(&b, " (generation %d)", e.Generation)
+	}
+	fmt.Fprintf(&b, " failed in phase %s: %v", e.Phase, e.Cause)
+	if e.Next != "" {
+		fmt.Fprintf(&b, "; next: %s", e.Next)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *StartError) Unwrap() error { return e.Cause }
+
+// ProblemsError says that an extension does not accept its configuration.
+type ProblemsError struct{ Problems []schema.Problem }
+
+// Error lists the problems in one line.
+func (e *ProblemsError) Error() string {
+	var parts []string
+	for _, p := range e.Problems {
+		at := p.Pointer
+		if at == "" {
+			at = "the block"
+		}
+		text := at + ": " + p.Message
+		if p.Suggestion != "" {
+			text += " (" + p.Suggestion + ")"
+		}
+		parts = append(parts, text)
+	}
+	return "it does not accept its configuration: " + strings.Join(parts, "; ")
+}
+
+// MissingError says that an extension requires a service that it does not get.
+type MissingError struct {
+	Service string
+	Offered bool // the runtime offers it, and it is not granted
+}
+
+func (e *MissingError) Error() string {
+	if e.Offered {
+		return fmt.Sprintf("it requires the service %q, which it is not granted", e.Service)
+	}
+	return fmt.Sprintf("it requires the service %q, which the runtime does not offer", e.Service)
+}
+
+// ReservedError says that a Spec sets a variable of the boundary itself.
+type ReservedError struct{ Name string }
+
+func (e *ReservedError) Error() string {
+	return fmt.Sprintf("the environment variable %s is the host's own, by which it speaks with its extensions", e.Name)
+}
+
+// failed returns the error of an extension that does not run.
+func failed(s Spec, generation uint64, phase Phase, cause error) *StartError {
+	return &StartError{Extension: s.Name, Generation: generation, Phase: phase, Cause: cause, Next: next(s, phase, cause)}
+}
+
+// next says what the operator can do about cause.
+func next(s Spec, phase Phase, cause error) string {
+	key := "extensions." + s.Name
+	var (
+		checksum *process.ChecksumError
+		stdout   *process.StdoutError
+		version  *process.VersionError
+		late     *process.NotReadyError
+		exit     *process.ExitError
+		run      *process.ExecError
+		output   *process.OutputError
+		reserved *ReservedError
+		problems *ProblemsError
+		missing  *MissingError
+	)
+	switch {
+	case errors.As(cause, &checksum):
+		return fmt.Sprintf("install the right program, or correct %s.plugin.sha256", key)
+	case errors.As(cause, &stdout):
+		return "write to standard error or to the log instead, and call sdk.Main first; is it an extension at all?"
+	case errors.As(cause, &version):
+		return "build the extension with the sdk of this host's version"
+	case errors.As(cause, &late):
+		return fmt.Sprintf("see what it logged last, or raise %s.plugin.startTimeoutMs", key)
+	case errors.As(cause, &reserved):
+		return fmt.Sprintf("take %s out of %s.plugin.env, or give it another name", reserved.Name, key)
+	case errors.As(cause, &run):
+		return fmt.Sprintf("correct %s.plugin.path", key)
+	case errors.As(cause, &output):
+		return fmt.Sprintf("see that %s is an extension: `%s describe` prints what it is", s.Path, s.Path)
+	case errors.As(cause, &exit) && len(exit.Last) == 0:
+		return "it logged nothing; have it write to its standard error what is wrong before it exits"
+	case errors.As(cause, &exit):
+		return "correct what it says; the host's log has all that it wrote"
+	case errors.As(cause, &problems):
+		return fmt.Sprintf("correct the block %s", key)
+	case errors.As(cause, &missing) && missing.Offered:
+		return fmt.Sprintf("add it to %s.plugin.grants", key)
+	case errors.As(cause, &missing):
+		return fmt.Sprintf("use a runtime that offers it, or set %s.enabled to false", key)
+	case phase == PhaseStart, phase == PhaseHealth:
+		return "correct what it says; its log may say more"
+	}
+	return ""
+}

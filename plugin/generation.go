@@ -1,0 +1,179 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
+	"github.com/stagehouse/stagehouse/plugin/process"
+	"github.com/stagehouse/stagehouse/plugin/protocol"
+	"github.com/stagehouse/stagehouse/plugin/tether"
+	"github.com/stagehouse/stagehouse/schema"
+	pb "github.com/stagehouse/stagehouse/schema/gen/stagehouse/v1"
+	"github.com/stagehouse/stagehouse/schema/wire"
+)
+
+// deathNotice is how long a failed call may be ahead of the news that the process is dead.
+const deathNotice = 500 * time.Millisecond
+
+// drainGrace is what a drain may take beyond its deadline before its answer is not waited for any more.
+const drainGrace = time.Second
+
+// generation is one process of an extension, from its launch to its end.
+type generation struct {
+	number    uint64
+	spec      Spec
+	log       *slog.Logger
+	proc      *process.Process
+	client    pb.ExtensionClient
+	listeners []string // where it serves
+}
+
+// launch takes a process through all phases until it is well. Its error is a *StartError, or that of ctx.
+func (m *Manager) launch(ctx context.Context, s Spec, number uint64, l *tether.Listeners) (*generation, error) {
+	bounded, cancel := context.WithTimeout(ctx, s.StartTimeout)
+	defer cancel()
+	g := &generation{number: number, spec: s, log: m.log.With("extension", s.Name, "generation", number)}
+	phase, err := g.ready(bounded, m, l)
+	if err == nil {
+		return g, nil
+	}
+	if g.proc != nil {
+		err = g.blame(bounded, err)
+		if kill := g.proc.Kill(0); kill != nil {
+			g.log.Error("kill an extension that did not start", "error", kill.Error())
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, failed(s, number, phase, err)
+}
+
+// ready goes through the phases and returns the one that failed.
+func (g *generation) ready(ctx context.Context, m *Manager, l *tether.Listeners) (Phase, error) {
+	var err error
+	if g.proc, err = process.Start(ctx, m.launcher, g.spec.process(g.number, m.runDir, l, g.log)); err != nil {
+		return PhaseLaunch, err
+	}
+	g.client = pb.NewExtensionClient(g.proc.Conn())
+	if err := g.init(ctx, m); err != nil {
+		return PhaseInit, err
+	}
+	if err := g.configure(ctx); err != nil {
+		return PhaseConfigure, err
+	}
+	started, err := g.client.Start(ctx, &pb.StartRequest{})
+	if err != nil {
+		return PhaseStart, wire.FromStatus(err)
+	}
+	g.listeners = started.GetListeners()
+	if err := g.health(ctx); err != nil {
+		return PhaseHealth, err
+	}
+	return "", nil
+}
+
+func (g *generation) init(ctx context.Context, m *Manager) error {
+	services := g.spec.granted(m.services)
+	id, err := g.proc.Offer(func(r grpc.ServiceRegistrar) {
+		wire.Register(r, services, g.spec.Name, wire.WithLogger(g.log))
+	})
+	if err != nil {
+		return err
+	}
+	out, err := g.client.Init(ctx, &pb.InitRequest{
+		Extension: g.spec.Name, Generation: g.number, BrokerId: id, Services: services.Names(),
+		HostVersion: m.version, LogLevel: process.LevelName(g.log),
+	})
+	if err != nil {
+		return wire.FromStatus(err)
+	}
+	for _, name := range out.GetRequires() {
+		if !slices.Contains(services.Names(), name) {
+			return &MissingError{Service: name, Offered: slices.Contains(m.services.Names(), name)}
+		}
+	}
+	return nil
+}
+
+func (g *generation) configure(ctx context.Context) error {
+	out, err := g.client.Configure(ctx, &pb.ConfigureRequest{Config: g.spec.Config})
+	if err != nil {
+		return wire.FromStatus(err)
+	}
+	var wrong []schema.Problem
+	for _, p := range out.GetProblems() {
+		if p.GetSeverity() == string(schema.SeverityWarning) {
+			// Check has said it where it is heard; here it would be said again at every restart.
+			g.log.Debug("the extension warns about its configuration",
+				"at", p.GetPointer(), "problem", p.GetMessage(), "suggestion", p.GetSuggestion())
+			continue
+		}
+		wrong = append(wrong, schema.Problem{
+			Severity: schema.SeverityError, Pointer: p.GetPointer(), Message: p.GetMessage(), Suggestion: p.GetSuggestion(),
+		})
+	}
+	if len(wrong) > 0 {
+		return &ProblemsError{Problems: wrong}
+	}
+	return nil
+}
+
+// errFailed is in the error of a health that cannot become good again, so that there is no point in asking once more.
+var errFailed = errors.New("it does not recover from this")
+
+func (g *generation) health(ctx context.Context) error {
+	_, err := g.client.Health(ctx, &pb.HealthRequest{})
+	if status.Code(err) == protocol.StatusFailed {
+		return fmt.Errorf("%s: %w", status.Convert(err).Message(), errFailed)
+	}
+	return wire.FromStatus(err)
+}
+
+// blame finds out what a failed call is a sign of: a process that is dead, or late. The other side's clock may run out a
+// little before ours, and a broken connection be seen before the death that broke it.
+func (g *generation) blame(ctx context.Context, err error) error {
+	var e *schema.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code {
+	case schema.CodeUnavailable, schema.CodeCancelled, schema.CodeDeadlineExceeded, schema.CodeInternal:
+		select {
+		case <-g.proc.Done():
+			return g.proc.Ended()
+		case <-time.After(deathNotice):
+		}
+		if ctx.Err() != nil {
+			return &process.NotReadyError{After: g.spec.StartTimeout, Last: g.proc.LastWords()}
+		}
+	}
+	return errors.New(e.Message)
+}
+
+// drain asks the process to finish within its time, and no longer than ctx.
+func (g *generation) drain(ctx context.Context) {
+	bound := g.spec.DrainTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		bound = min(bound, time.Until(deadline))
+	}
+	if bound <= 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound+drainGrace)
+	defer cancel()
+	out, err := g.client.Drain(ctx, &pb.DrainRequest{DeadlineMs: bound.Milliseconds(), Final: true})
+	switch {
+	case err != nil:
+		g.log.Warn("the extension did not finish draining; it is ended now", "error", wire.FromStatus(err).Error())
+	case out.GetUnfinished() > 0:
+		g.log.Warn("the extension could not finish everything before the deadline of its drain", "unfinished", out.GetUnfinished())
+	}
+}

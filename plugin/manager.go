@@ -1,0 +1,178 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/stagehouse/stagehouse/plugin/process"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// Manager runs extensions. All methods are safe for concurrent use. Close it: until then it has processes, a thread and
+// goroutines.
+type Manager struct {
+	services    schema.Services
+	log         *slog.Logger
+	runDir      string
+	version     string
+	supervision Supervision
+	launcher    *process.Launcher
+
+	life   context.Context // ends when the manager closes
+	ending context.CancelFunc
+
+	mu         sync.Mutex
+	ownRunDir  bool
+	extensions []*extension // in the order in which they were started
+	closed     bool
+	starting   sync.WaitGroup
+
+	sweepOnce sync.Once
+	closeOnce sync.Once
+	closeDone chan struct{}
+	closeErr  error
+}
+
+// New returns a manager whose extensions may use services, each of them what it is granted.
+func New(services schema.Services, opts ...Option) *Manager {
+	m := &Manager{
+		services: services, log: slog.New(slog.DiscardHandler), supervision: DefaultSupervision(),
+		closeDone: make(chan struct{}),
+	}
+	for _, o := range opts {
+		o(m)
+	}
+	m.life, m.ending = context.WithCancel(context.Background())
+	m.launcher = process.NewLauncher()
+	return m
+}
+
+// Start runs an extension and returns when it is well. From then on it is watched over until Close. ctx bounds the
+// starting only. The error is a *StartError, or ErrClosed, or that of ctx; then nothing of the extension is left.
+func (m *Manager) Start(ctx context.Context, s Spec) error {
+	if err := s.validate(); err != nil {
+		return failed(s, 0, PhaseLaunch, err)
+	}
+	m.sweepOnce.Do(m.sweep)
+	e, err := m.add(s.withDefaults())
+	if err != nil {
+		return err
+	}
+	defer m.starting.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(m.life, cancel)()
+	err = e.start(ctx)
+	if err == nil {
+		return nil
+	}
+	m.remove(e)
+	if m.life.Err() != nil {
+		return ErrClosed
+	}
+	return err
+}
+
+// add makes room for an extension; the caller calls m.starting.Done.
+func (m *Manager) add(s Spec) (*extension, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	if slices.ContainsFunc(m.extensions, func(e *extension) bool { return e.spec.Name == s.Name }) {
+		return nil, failed(s, 0, PhaseLaunch, errors.New("an extension of that name is running already"))
+	}
+	if m.runDir == "" {
+		dir, err := os.MkdirTemp("", "stagehouse-")
+		if err != nil {
+			return nil, failed(s, 0, PhaseLaunch, fmt.Errorf("make run directory: %w", err))
+		}
+		m.runDir, m.ownRunDir = dir, true
+	}
+	e := newExtension(m, s)
+	m.extensions = append(m.extensions, e)
+	m.starting.Add(1)
+	return e, nil
+}
+
+// sweep removes what a host that was killed has left in the run directory. What cannot be removed is in nobody's way.
+func (m *Manager) sweep() {
+	if m.runDir == "" { // it is going to be a new one
+		return
+	}
+	swept, err := process.Sweep(m.runDir)
+	if len(swept) > 0 {
+		m.log.Info("removed what a host that was killed had left", "directories", swept)
+	}
+	if err != nil {
+		m.log.Warn("remove what a host that was killed had left", "error", err.Error())
+	}
+}
+
+// holder returns the name of the extension that listens at an address, or "".
+func (m *Manager) holder(network, address string) string {
+	for _, e := range m.all() {
+		if e.listeners.At(network, address) {
+			return e.spec.Name
+		}
+	}
+	return ""
+}
+
+func (m *Manager) remove(e *extension) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.extensions = slices.DeleteFunc(m.extensions, func(x *extension) bool { return x == e })
+}
+
+func (m *Manager) all() []*extension {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.extensions)
+}
+
+// Status returns what every extension is doing, in the order in which they were started.
+func (m *Manager) Status() []Status {
+	var out []Status
+	for _, e := range m.all() {
+		out = append(out, e.status())
+	}
+	return out
+}
+
+// Close stops every extension, the one that was started last first, and starts none from then on. Each is drained for as
+// long as its Spec says; when ctx is done the rest is killed. It returns when all processes are gone; an error says what
+// could not be done. Only the first call closes, the others wait for it.
+func (m *Manager) Close(ctx context.Context) error {
+	m.closeOnce.Do(func() {
+		defer close(m.closeDone)
+		m.closeErr = m.close(ctx)
+	})
+	<-m.closeDone
+	return m.closeErr
+}
+
+func (m *Manager) close(ctx context.Context) error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.ending()
+	m.starting.Wait()
+	var errs []error
+	for _, e := range slices.Backward(m.all()) {
+		if err := e.stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop extension %s: %w", e.spec.Name, err))
+		}
+	}
+	m.launcher.Close()
+	if m.ownRunDir {
+		errs = append(errs, os.RemoveAll(m.runDir))
+	}
+	return errors.Join(errs...)
+}

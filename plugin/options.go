@@ -1,0 +1,51 @@
+package plugin
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Option changes how a Manager works.
+type Option func(*Manager)
+
+// WithLogger sends the manager's own log and that of the extensions to l. Default: nowhere.
+func WithLogger(l *slog.Logger) Option { return func(m *Manager) { m.log = l } }
+
+// WithRunDir puts the private directories of the processes below dir, which is made if need be. No other manager may use
+// dir at the same time, because the first Start removes the private directories that it finds there: they are of a host
+// that was killed. Default: a temporary directory of the manager's own, which nobody finds again after a kill.
+func WithRunDir(dir string) Option { return func(m *Manager) { m.runDir = dir } }
+
+// WithHostVersion tells the extensions the version of the host.
+func WithHostVersion(v string) Option { return func(m *Manager) { m.version = v } }
+
+// WithSupervision replaces DefaultSupervision.
+func WithSupervision(s Supervision) Option { return func(m *Manager) { m.supervision = s } }
+
+// Supervision says how the manager watches over running extensions.
+type Supervision struct {
+	HealthInterval time.Duration // between two questions
+	HealthTimeout  time.Duration // for the answer
+	UnhealthyAfter int           // bad answers, or none, in a row until the process is killed and started anew; one is enough if it says that it is for good
+
+	// A process that died is started anew after a pause that grows from RestartMin to RestartMax, with some chance in it,
+	// and begins small again after the extension was well for StableAfter.
+	RestartMin  time.Duration
+	RestartMax  time.Duration
+	StableAfter time.Duration
+
+	KillTimeout time.Duration // for a process that was asked to go, until its process group is killed
+}
+
+// DefaultSupervision returns what is used without WithSupervision.
+func DefaultSupervision() Supervision {
+	return Supervision{
+		HealthInterval: 2 * time.Second,
+		HealthTimeout:  2 * time.Second,
+		UnhealthyAfter: 3,
+		RestartMin:     100 * time.Millisecond,
+		RestartMax:     30 * time.Second,
+		StableAfter:    30 * time.Second,
+		KillTimeout:    3 * time.Second,
+	}
+}

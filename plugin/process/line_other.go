@@ -1,0 +1,28 @@
+//go:build !linux
+
+package process
+
+import (
+	"fmt"
+	"io"
+	"os/exec"
+
+	"github.com/stagehouse/stagehouse/plugin/protocol"
+	"github.com/stagehouse/stagehouse/plugin/tether"
+)
+
+// line ties a process to this host: its standard input ends when the host does.
+type line struct{ stdin io.WriteCloser }
+
+func attach(cmd *exec.Cmd) (*line, error) {
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("make lifeline: %w", err)
+	}
+	cmd.Env = append(cmd.Env, protocol.EnvLifeline+"="+protocol.LifelineStdin)
+	return &line{stdin: stdin}, nil
+}
+
+func (l *line) started(*tether.Listeners) error { return nil }
+
+func (l *line) Close() error { return l.stdin.Close() }

@@ -1,0 +1,81 @@
+package plugin
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/stagehouse/stagehouse/plugin/process"
+	"github.com/stagehouse/stagehouse/plugin/protocol"
+	"github.com/stagehouse/stagehouse/plugin/tether"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// Bounds of an extension whose Spec sets none.
+const (
+	DefaultStartTimeout = 20 * time.Second
+	DefaultDrainTimeout = 10 * time.Second
+)
+
+// Spec says how an extension is run.
+type Spec struct {
+	Name         string            // its key in the configuration
+	Path         string            // its program
+	Args         []string          // of the program
+	Env          map[string]string // beside the few variables that every extension inherits; none that is protocol.Reserved
+	SHA256       string            // of the program, in hexadecimal; "" = any. It implies Private.
+	Private      bool              // run a copy, so that the program can be replaced while it runs
+	Config       json.RawMessage   // its block, a JSON object without the host's own keys; nil = {}
+	StartTimeout time.Duration     // from the launch to the first good health; 0 = DefaultStartTimeout
+	DrainTimeout time.Duration     // 0 = DefaultDrainTimeout
+	Grants       []string          // the services that it may use; nil = all
+}
+
+func (s Spec) validate() error {
+	switch {
+	case s.Name == "":
+		return errors.New("the extension has no name")
+	case s.Path == "":
+		return errors.New("the extension has no program")
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		if protocol.Reserved(name) {
+			return &ReservedError{Name: name}
+		}
+	}
+	for _, g := range s.Grants {
+		if !slices.Contains(schema.ServiceNames(), g) {
+			return fmt.Errorf("grant of an unknown service %q; the services are %v", g, schema.ServiceNames())
+		}
+	}
+	return nil
+}
+
+func (s Spec) withDefaults() Spec {
+	s.StartTimeout = cmp.Or(s.StartTimeout, DefaultStartTimeout)
+	s.DrainTimeout = cmp.Or(s.DrainTimeout, DefaultDrainTimeout)
+	if len(s.Config) == 0 {
+		s.Config = json.RawMessage("{}")
+	}
+	return s
+}
+
+// granted returns what of offered the extension may use.
+func (s Spec) granted(offered schema.Services) schema.Services {
+	if s.Grants == nil {
+		return offered
+	}
+	return offered.Only(s.Grants)
+}
+
+func (s Spec) process(generation uint64, runDir string, l *tether.Listeners, log *slog.Logger) process.Config {
+	return process.Config{
+		Name: s.Name, Generation: generation, Path: s.Path, Args: s.Args, Env: s.Env, SHA256: s.SHA256, Private: s.Private,
+		RunDir: runDir, Listeners: l, Log: log,
+	}
+}

@@ -1,0 +1,38 @@
+package plugin
+
+import (
+	"slices"
+	"time"
+)
+
+// State is what an extension is doing.
+type State string
+
+// The states of an extension.
+const (
+	StateStarting   State = "starting"
+	StateRunning    State = "running"
+	StateRestarting State = "restarting" // it died or hung, and is started anew; connects to it wait
+	StateDraining   State = "draining"
+	StateStopped    State = "stopped"
+)
+
+// Status is a look at an extension.
+type Status struct {
+	Name       string    `json:"name"`
+	State      State     `json:"state"`
+	Generation uint64    `json:"generation"` // counts launches, failed ones too
+	PID        int       `json:"pid,omitempty"`
+	Since      time.Time `json:"since"`               // when it came into its state
+	Restarts   int       `json:"restarts"`            // since the first start
+	LastError  string    `json:"lastError,omitempty"` // why it was last restarted, or could not be
+	Listeners  []string  `json:"listeners"`           // addresses that it serves on
+}
+
+func (e *extension) status() Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.now
+	s.Listeners = slices.Clone(s.Listeners)
+	return s
+}

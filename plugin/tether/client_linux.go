@@ -1,0 +1,174 @@
+package tether
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// client is the process's end of a tether.
+type client struct {
+	conn      *net.UnixConn
+	extension string
+	gone      chan struct{}
+
+	mu      sync.Mutex
+	next    uint64
+	waiting map[uint64]chan answer
+}
+
+var _ Line = (*client)(nil)
+
+type answer struct {
+	ln  net.Listener
+	err error
+}
+
+func dial(fd int, extension string) (Line, error) {
+	unix.CloseOnExec(fd)
+	conn, err := packetConn(fd)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{conn: conn, extension: extension, gone: make(chan struct{}), waiting: map[uint64]chan answer{}}
+	go c.loop()
+	return c, nil
+}
+
+func (c *client) Gone() <-chan struct{} { return c.gone }
+
+func (c *client) Close() error {
+	err := c.conn.Close()
+	<-c.gone
+	return err
+}
+
+func (c *client) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	ch := make(chan answer, 1)
+	c.mu.Lock()
+	c.next++
+	id := c.next
+	c.waiting[id] = ch
+	c.mu.Unlock()
+	_, err := c.conn.Write(encode(request{ID: id, Op: opListen, Network: network, Address: address}))
+	if err != nil {
+		c.forget(id, ch)
+		return nil, fmt.Errorf("ask the host for a listener on %s: %w", address, err)
+	}
+	select {
+	case a := <-ch:
+		var le *ListenError
+		if errors.As(a.err, &le) {
+			le.Extension, le.Network, le.Address = c.extension, network, address
+		}
+		return a.ln, a.err
+	case <-c.gone:
+		return nil, fmt.Errorf("ask the host for a listener on %s: the host is gone", address)
+	case <-ctx.Done():
+		c.forget(id, ch)
+		return nil, fmt.Errorf("ask the host for a listener on %s: %w", address, ctx.Err())
+	}
+}
+
+// forget takes back a question, and closes the listener if it has been answered in between.
+func (c *client) forget(id uint64, ch <-chan answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.waiting, id)
+	select {
+	case a := <-ch:
+		if a.ln != nil {
+			_ = a.ln.Close() // nobody has used it
+		}
+	default:
+	}
+}
+
+// loop reads answers until the tether ends, or the host sends what nobody can read.
+func (c *client) loop() {
+	defer close(c.gone)
+	defer func() { _ = c.conn.Close() }() // it is over either way
+	buf, oob := make([]byte, maxMessage+1), make([]byte, unix.CmsgSpace(4*maxDescriptors))
+	for {
+		n, oobn, _, _, err := c.conn.ReadMsgUnix(buf, oob)
+		if err != nil {
+			return
+		}
+		fds := descriptors(oob[:oobn])
+		r, err := parseReply(buf[:n])
+		if err != nil {
+			closeAll(fds)
+			return
+		}
+		c.deliver(r, fds)
+	}
+}
+
+// maxDescriptors is how many descriptors can come with one message.
+const maxDescriptors = 4
+
+// deliver never blocks: each channel has room for its one answer.
+func (c *client) deliver(r reply, fds []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ch := c.waiting[r.ID]
+	delete(c.waiting, r.ID)
+	switch {
+	case ch == nil:
+		closeAll(fds)
+	case r.Error != "":
+		closeAll(fds)
+		ch <- answer{err: &ListenError{Errno: syscall.Errno(r.Errno), Message: r.Error}}
+	default:
+		ln, err := listenerOf(fds)
+		ch <- answer{ln: ln, err: err}
+	}
+}
+
+// descriptors takes the descriptors out of a control message. They are close-on-exec: net asks the kernel for that.
+func descriptors(oob []byte) []int {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil
+	}
+	var fds []int
+	for _, m := range messages {
+		got, err := unix.ParseUnixRights(&m)
+		if err == nil {
+			fds = append(fds, got...)
+		}
+	}
+	return fds
+}
+
+// listenerOf takes fds over. os.NewFile leaves a non-blocking descriptor non-blocking, so FileListener does not clear the
+// flag that other processes depend on.
+func listenerOf(fds []int) (net.Listener, error) {
+	if len(fds) != 1 {
+		closeAll(fds)
+		return nil, fmt.Errorf("the host answered with %d descriptors; one was expected", len(fds))
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		closeAll(fds)
+		return nil, fmt.Errorf("take over a listener: %w", err)
+	}
+	f := os.NewFile(uintptr(fds[0]), "listener")
+	defer func() { _ = f.Close() }() // the listener has a duplicate
+	ln, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("take over a listener: %w", err)
+	}
+	return ln, nil
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		_ = unix.Close(fd) // nobody has used it
+	}
+}
