@@ -1,0 +1,48 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// Extension is what an author implements. It may implement [Validator], [Drainer], [HealthChecker] and [Schemer] too.
+//
+// The sdk calls, in this order: the strict decoding of the configuration into the struct, Validate, Start, then Health
+// again and again while it serves, then Drain. Start is called once. A panic in any of them is contained and reported.
+type Extension interface {
+	// Start begins to serve and returns. ctx bounds the starting only; what goes on afterwards belongs to Host.Serve and
+	// Host.Go, or uses Host.Context. An error, or a panic, means that the extension does not start.
+	Start(ctx context.Context, h *Host) error
+}
+
+// Validator is implemented by an extension that checks more of its configuration than its JSON Schema can say. Validate
+// is called on the decoded struct, of which nothing has been started. The pointers of the problems are relative to the
+// extension's block. A problem of severity error keeps the extension from starting; a warning is logged.
+type Validator interface {
+	Validate() []schema.Problem
+}
+
+// Drainer is implemented by an extension that has more to finish than what Host.Serve and Host.Go know of. Drain is
+// called once, first, and returns when the work is finished or ctx is done. While it runs the servers of Host.Serve still
+// accept and the contexts of Host.Go still hold, so that Drain can turn a readiness check round or take the extension out
+// of a registry before anybody is turned away. They end when Drain returns; or after half of the time, for a Drain that
+// needs more, which then goes on beside them until ctx is done. An error or a panic does not keep the rest from being
+// drained, and is reported to the host.
+type Drainer interface {
+	Drain(ctx context.Context) error
+}
+
+// HealthChecker is implemented by an extension that knows better than the sdk whether it is well. Health is called every
+// few seconds, one call at a time, with a deadline. An error several times in a row makes the host restart the extension:
+// what Health looks at may recover. What Host.Go and Host.Serve run does not, and one failure of that is enough.
+type HealthChecker interface {
+	Health(ctx context.Context) error
+}
+
+// Schemer is implemented by an extension that writes the JSON Schema (2020-12) of its block itself. Without it the sdk
+// derives one from the struct; see [ConfigSchema].
+type Schemer interface {
+	ConfigSchema() json.RawMessage
+}

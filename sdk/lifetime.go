@@ -1,0 +1,269 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Limits of the servers of Host.Serve. The body of a request is the handler's concern (http.ResponseController).
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+type listenFunc func(ctx context.Context, network, address string) (net.Listener, error)
+
+// lifetime owns everything that an extension starts: it ends it, waits for it, and remembers what failed.
+type lifetime struct {
+	log    *slog.Logger
+	listen listenFunc
+
+	ctx  context.Context // Host.Context: ends after the drain
+	end  context.CancelFunc
+	work context.Context // Host.Go: ends when the drain begins
+	stop context.CancelFunc
+
+	final   atomic.Bool // of the drain: nothing follows
+	leaving atomic.Bool // the drain has begun
+
+	mu        sync.Mutex
+	failure   error // the first one
+	listeners []net.Listener
+	servers   []*server
+	running   int           // goroutines of Host.Go and Host.Serve
+	idle      chan struct{} // closed when a drain waits and running is 0
+}
+
+// server is one of Host.Serve.
+type server struct {
+	http   *http.Server
+	active atomic.Int64 // connections with a request in flight
+}
+
+// newLifetime returns a lifetime that ends with end, which ctx does not outlive.
+func newLifetime(ctx context.Context, log *slog.Logger, listen listenFunc) *lifetime {
+	l := &lifetime{log: log, listen: listen}
+	l.ctx, l.end = context.WithCancel(ctx)
+	l.work, l.stop = context.WithCancel(l.ctx)
+	return l
+}
+
+// listening takes ln over, or closes it where the extension is on its way out.
+func (l *lifetime) listening(ln net.Listener) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.leaving.Load() {
+		return errors.Join(errors.New("the extension is draining; it listens nowhere any more"), ln.Close())
+	}
+	l.listeners = append(l.listeners, ln)
+	return nil
+}
+
+// addresses returns where the extension listens.
+func (l *lifetime) addresses() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	addrs := make([]string, len(l.listeners))
+	for i, ln := range l.listeners {
+		addrs[i] = ln.Addr().String()
+	}
+	return addrs
+}
+
+func (l *lifetime) serve(ln net.Listener, handler http.Handler) {
+	s := &server{http: &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(l.log.Handler(), slog.LevelWarn),
+		BaseContext:       func(net.Listener) context.Context { return l.ctx },
+	}}
+	s.http.ConnState = s.connState()
+	l.mu.Lock()
+	l.servers = append(l.servers, s)
+	l.mu.Unlock()
+	l.run("http server", func(context.Context) error {
+		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve http on %s: %w", ln.Addr(), err)
+		}
+		return nil
+	})
+}
+
+// connState counts the connections that are working on a request.
+func (s *server) connState() func(net.Conn, http.ConnState) {
+	var mu sync.Mutex
+	active := map[net.Conn]bool{}
+	return func(c net.Conn, state http.ConnState) {
+		mu.Lock()
+		defer mu.Unlock()
+		if state == http.StateActive {
+			active[c] = true
+		} else {
+			delete(active, c)
+		}
+		s.active.Store(int64(len(active)))
+	}
+}
+
+// run starts f in a goroutine that the drain waits for.
+func (l *lifetime) run(what string, f func(ctx context.Context) error) {
+	l.mu.Lock()
+	l.running++
+	l.mu.Unlock()
+	go func() {
+		err := contain(l.log, what, func() error { return f(l.work) })
+		if err != nil && !l.leaving.Load() {
+			l.fail(fmt.Errorf("%s: %w", what, err))
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.running--
+		if l.running == 0 && l.idle != nil {
+			close(l.idle)
+			l.idle = nil
+		}
+	}()
+}
+
+func (l *lifetime) fail(err error) {
+	l.log.Error("extension failed", "error", err.Error())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failure == nil {
+		l.failure = err
+	}
+}
+
+// health returns the first failure of what the extension started.
+func (l *lifetime) health() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failure
+}
+
+// finish carries extra out, if there is any, stops accepting, lets what is in flight finish until ctx is done, cuts off the
+// rest and returns how many requests and goroutines that were, and why extra has failed, if it had the time. It is called
+// once.
+func (l *lifetime) finish(ctx context.Context, extra func(context.Context) error) (int, error) {
+	l.leaving.Store(true)
+	own := make(chan error, 1)
+	if extra == nil {
+		own <- nil
+	} else {
+		go func() { own <- contain(l.log, "Drain", func() error { return extra(ctx) }) }()
+		lead(ctx, own)
+	}
+	l.stop()
+	cut := l.shutdown(ctx)
+	err := waitFor(ctx, own)
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		l.log.Warn("the extension's own drain did not finish in time", "error", err.Error())
+		cut, err = cut+1, nil
+	}
+	l.end()
+	cut += l.wait(ctx)
+	l.closeListeners()
+	return cut, err
+}
+
+// lead waits for the extension's own drain, but only for half of the time that ctx leaves: a drain that needs more goes
+// on beside what is drained for it. The result stays in own.
+func lead(ctx context.Context, own chan error) {
+	first := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		first, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+	}
+	select {
+	case err := <-own:
+		own <- err
+	case <-first.Done():
+	}
+}
+
+// shutdown stops the servers of Host.Serve and returns how many requests were cut off.
+func (l *lifetime) shutdown(ctx context.Context) int {
+	l.mu.Lock()
+	servers := l.servers
+	l.mu.Unlock()
+	var cut atomic.Int64
+	var wg sync.WaitGroup
+	for _, s := range servers {
+		wg.Go(func() {
+			if s.http.Shutdown(ctx) == nil {
+				return
+			}
+			cut.Add(s.active.Load())
+			_ = s.http.Close() // what it returns is only about listeners that are closed already
+		})
+	}
+	wg.Wait()
+	return int(cut.Load())
+}
+
+// wait waits for the goroutines until ctx is done and returns how many are left.
+func (l *lifetime) wait(ctx context.Context) int {
+	l.mu.Lock()
+	if l.running == 0 {
+		l.mu.Unlock()
+		return 0
+	}
+	idle := make(chan struct{})
+	l.idle = idle
+	l.mu.Unlock()
+	select {
+	case <-idle:
+		return 0
+	case <-ctx.Done():
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.running
+	}
+}
+
+// waitFor returns what comes from done, or the error of ctx if nothing has come by its end.
+func waitFor(ctx context.Context, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	default:
+		return ctx.Err()
+	}
+}
+
+func (l *lifetime) closeListeners() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, ln := range l.listeners {
+		_ = ln.Close() // most are closed already by whoever served on them
+	}
+	l.listeners = nil
+}
+
+// contain runs f and turns a panic in it into an error.
+func contain(log *slog.Logger, what string, f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			log.Error("panic in the extension", "in", what, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic in %s: %v", what, r)
+		}
+	}()
+	return f()
+}
