@@ -1,0 +1,31 @@
+// Package api is the API server: it offers the agents of any runtime over REST and a WebSocket, to clients in any language.
+//
+// It is an extension like every other: it imports sdk and schema and nothing of the host, holds no state that matters,
+// and may be killed at any moment. It is the only package that knows Fiber, and package ws below it the only one that
+// knows the WebSocket library. What clients see is described by OpenAPI (see OpenAPI) and by the doc of package ws.
+package api
+
+import (
+	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/sdk"
+)
+
+// Version is the version of the API server, and of the API that it describes.
+const Version = "0.1.0"
+
+// Definition returns the API server as an extension.
+func Definition() sdk.Definition {
+	return sdk.Definition{
+		Name:     "api",
+		Version:  Version,
+		Summary:  "REST and WebSocket API server",
+		Requires: []string{schema.ServiceAgents, schema.ServiceChat, schema.ServiceEvents},
+		New:      func() sdk.Extension { return New() },
+	}
+}
+
+var (
+	_ sdk.Extension = (*Server)(nil)
+	_ sdk.Validator = (*Server)(nil)
+	_ sdk.Drainer   = (*Server)(nil)
+)

@@ -1,0 +1,108 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"net"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/sdk"
+)
+
+var update = flag.Bool("update", false, "rewrite the committed copy of the JSON Schema")
+
+func tcpAddr(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 1} }
+
+// problemsOf returns the problems of a block as "severity pointer" lines.
+func problemsOf(t *testing.T, block string) string {
+	t.Helper()
+	s := New()
+	if err := json.Unmarshal([]byte(block), s); err != nil {
+		return "unreadable"
+	}
+	var lines []string
+	for _, p := range s.Validate() {
+		if p.Message == "" || p.Suggestion == "" {
+			t.Errorf("%s: a problem without words: %+v", block, p)
+		}
+		lines = append(lines, string(p.Severity)+" "+p.Pointer)
+	}
+	return strings.Join(lines, ", ")
+}
+
+func TestValidate(t *testing.T) {
+	for block, want := range map[string]string{
+		`{}`: "",
+		`{"port":3001,"host":"0.0.0.0","cors":{"origin":"*","credentials":true},"rateLimit":{"windowMs":60000,"max":100}}`: "warning /cors",
+		`{"cors":{"origin":"*"}}`: "",
+		`{"cors":{"origin":["https://a.example","http://localhost:3000"],"credentials":true}}`: "",
+		`{"cors":{"origin":"capacitor://localhost"}}`:                                          "",
+		`{"cors":{"origin":"HTTPS://A.example:443"}}`:                                          "",
+		`{"cors":{}}`:                                              "error /cors/origin",
+		`{"cors":{"origin":""}}`:                                   "error /cors/origin",
+		`{"cors":{"origin":[]}}`:                                   "error /cors/origin",
+		`{"cors":{"origin":"null"}}`:                               "error /cors/origin",
+		`{"cors":{"origin":"https://a.example/"}}`:                 "error /cors/origin",
+		`{"cors":{"origin":"https://a.example/x"}}`:                "error /cors/origin",
+		`{"cors":{"origin":"https://a.example?x"}}`:                "error /cors/origin",
+		`{"cors":{"origin":"https://u@a.example"}}`:                "error /cors/origin",
+		`{"cors":{"origin":"a.example"}}`:                          "error /cors/origin",
+		`{"cors":{"origin":"https://*.example"}}`:                  "error /cors/origin",
+		`{"cors":{"origin":["https://a.example","*"]}}`:            "error /cors/origin/1",
+		`{"cors":{"origin":["https://a.example","","null"]}}`:      "error /cors/origin/1, error /cors/origin/2",
+		`{"cors":{"origin":7}}`:                                    "unreadable",
+		`{"cors":{"origin":null}}`:                                 "error /cors/origin",
+		`{"host":""}`:                                              "error /host",
+		`{"trustedProxies":["10.0.0.0/8","x","10.0.0.0/99"]}`:      "error /trustedProxies/1, error /trustedProxies/2",
+		`{"auth":{"mode":"none"}}`:                                 "",
+		`{"auth":{"mode":"none"},"host":"::1"}`:                    "",
+		`{"auth":{"mode":"none"},"host":"localhost"}`:              "",
+		`{"auth":{"mode":"none"},"host":"0.0.0.0"}`:                "error /auth/mode",
+		`{"auth":{"mode":"none"},"host":"example.com"}`:            "error /auth/mode",
+		`{"auth":{"mode":"none","allowPublic":true},"host":"::"}`:  "warning /auth/mode",
+		`{"auth":{"mode":"token","allowPublic":true},"host":"::"}`: "",
+	} {
+		if got := problemsOf(t, block); got != want {
+			t.Errorf("%s: %q, want %q", block, got, want)
+		}
+	}
+}
+
+// TestConfigSchema compares the committed JSON Schema of the block with the one that the server declares.
+func TestConfigSchema(t *testing.T) {
+	const file = "../../schema/config/api.schema.json"
+	raw, err := sdk.ConfigSchema(New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want bytes.Buffer
+	if err := json.Indent(&want, raw, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	want.WriteByte('\n')
+	if *update {
+		if err := os.WriteFile(file, want.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil || !bytes.Equal(got, want.Bytes()) {
+		t.Errorf("%s is not what the server declares (%v); run: go test ./extension/api -run TestConfigSchema -update", file, err)
+	}
+}
+
+func TestDefinition(t *testing.T) {
+	d := Definition()
+	if d.Name != "api" || d.Version == "" || d.Summary == "" || len(d.Requires) == 0 {
+		t.Errorf("definition %+v", d)
+	}
+	for _, name := range d.Requires {
+		if name == schema.ServiceIdentity || name == schema.ServiceMemory {
+			t.Errorf("%s is required, although mode none, and a runtime without memories, can do without", name)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+type (
+	storeMemoryInput struct{ Body storeMemoryBody }
+	storeMemoryBody  struct {
+		AgentID  string        `json:"agentId" doc:"Who is to remember it" example:"nyx"`
+		Content  string        `json:"content" doc:"What to remember" example:"Remember this"`
+		Metadata schema.Object `json:"metadata,omitempty" doc:"Given back as it is"`
+		Shared   bool          `json:"shared,omitempty" doc:"Whether everybody who talks to the agent may be told; needs the scope admin"`
+	}
+	storeMemoryOutput struct {
+		Location string `header:"Location" doc:"Path of the memory"`
+		Body     schema.MemoryItem
+	}
+
+	searchMemoryInput struct {
+		Text    string `query:"q" required:"true" doc:"Plain words; nothing in them is an operator" example:"query"`
+		AgentID string `query:"agentId" doc:"Only memories of this agent" example:"nyx"`
+		Limit   int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 10 if absent"`
+	}
+	searchMemoryOutput struct{ Body searchMemoryAnswer }
+	searchMemoryAnswer struct {
+		Results []schema.MemoryHit `json:"results" nullable:"false" doc:"Best first"`
+	}
+
+	memoryInput struct {
+		AgentID  string `path:"agentId" doc:"Id of the agent" example:"nyx"`
+		MemoryID string `path:"memoryId" doc:"Id of the memory"`
+	}
+	memoryOutput struct{ Body schema.MemoryItem }
+)
+
+func (s *Server) registerMemory(api huma.API) {
+	store := operation("store-memory", http.MethodPost, "/api/memory/store", tagMemory, "Store memory",
+		schema.CodeNotFound, schema.CodeTooLarge, schema.CodeUnsupportedMediaType, schema.CodeUnimplemented)
+	store.DefaultStatus = http.StatusCreated
+	register(api, store, callTimeout, s.storeMemory)
+	register(api, operation("search-memory", http.MethodGet, "/api/memory/search", tagMemory, "Search memories", schema.CodeUnimplemented), callTimeout, s.searchMemory)
+	register(api, operation("get-memory", http.MethodGet, "/api/agents/{agentId}/memories/{memoryId}", tagMemory, "Get memory", schema.CodeNotFound, schema.CodeUnimplemented), callTimeout, s.getMemory)
+}
+
+// memory returns the service, which a runtime need not offer.
+func (s *Server) memory() (schema.Memory, error) {
+	if s.services.Memory == nil {
+		return nil, schema.Errorf(schema.CodeUnimplemented, "this runtime offers no memory")
+	}
+	return s.services.Memory, nil
+}
+
+func (s *Server) storeMemory(ctx context.Context, in *storeMemoryInput) (*storeMemoryOutput, error) {
+	m, err := s.memory()
+	if err != nil {
+		return nil, err
+	}
+	item, err := m.Store(ctx, schema.NewMemory{
+		AgentID: in.Body.AgentID, Content: in.Body.Content, Metadata: in.Body.Metadata, Shared: in.Body.Shared,
+	})
+	if err != nil {
+		return nil, within("body", err)
+	}
+	return &storeMemoryOutput{
+		Location: "/api/agents/" + url.PathEscape(item.AgentID) + "/memories/" + url.PathEscape(item.ID), Body: item,
+	}, nil
+}
+
+func (s *Server) searchMemory(ctx context.Context, in *searchMemoryInput) (*searchMemoryOutput, error) {
+	m, err := s.memory()
+	if err != nil {
+		return nil, err
+	}
+	hits, err := m.Search(ctx, schema.MemoryQuery{AgentID: in.AgentID, Text: in.Text, Limit: in.Limit})
+	if err != nil {
+		return nil, within("query", err)
+	}
+	if hits == nil {
+		hits = []schema.MemoryHit{}
+	}
+	return &searchMemoryOutput{Body: searchMemoryAnswer{Results: hits}}, nil
+}
+
+func (s *Server) getMemory(ctx context.Context, in *memoryInput) (*memoryOutput, error) {
+	m, err := s.memory()
+	if err != nil {
+		return nil, err
+	}
+	item, err := m.Get(ctx, in.AgentID, in.MemoryID)
+	if err != nil {
+		return nil, err
+	}
+	return &memoryOutput{Body: item}, nil
+}

@@ -1,0 +1,101 @@
+package api
+
+import (
+	"net/http"
+	"reflect"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/stagehouse/stagehouse/extension/api/internal/problem"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// registerAliases tells huma what types look like that encode themselves.
+func registerAliases(r huma.Registry) {
+	r.RegisterTypeAlias(reflect.TypeFor[schema.Brain](), reflect.TypeFor[brainDoc]())
+	r.RegisterTypeAlias(reflect.TypeFor[schema.Object](), reflect.TypeFor[objectDoc]())
+	r.RegisterTypeAlias(reflect.TypeFor[schema.ErrorCode](), reflect.TypeFor[codeDoc]())
+}
+
+type brainDoc struct{}
+
+// Schema implements huma.SchemaProvider.
+func (brainDoc) Schema(huma.Registry) *huma.Schema { return brainSchema() }
+
+func brainSchema() *huma.Schema {
+	return &huma.Schema{
+		Description: "What thinks for the agent: a provider's name, or an object with the provider's options beside it",
+		Examples:    []any{"builtin"},
+		OneOf: []*huma.Schema{
+			{Type: huma.TypeString},
+			{
+				Type: huma.TypeObject, Required: []string{"provider"}, AdditionalProperties: true,
+				Properties: map[string]*huma.Schema{"provider": {Type: huma.TypeString}},
+			},
+		},
+	}
+}
+
+type objectDoc struct{}
+
+// Schema implements huma.SchemaProvider.
+func (objectDoc) Schema(huma.Registry) *huma.Schema { return objectSchema() }
+
+func objectSchema() *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: "A free-form JSON object"}
+}
+
+type codeDoc struct{}
+
+// Schema implements huma.SchemaProvider.
+func (codeDoc) Schema(huma.Registry) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeString}
+	for _, c := range schema.ErrorCodes() {
+		s.Enum = append(s.Enum, string(c))
+	}
+	return s
+}
+
+// commonCodes can come from every route that needs a token.
+func commonCodes() []schema.ErrorCode {
+	return []schema.ErrorCode{
+		schema.CodeMalformed, schema.CodeUnauthenticated, schema.CodePermissionDenied, schema.CodeInvalidArgument,
+		schema.CodeRateLimited, schema.CodeInternal, schema.CodeUnavailable, schema.CodeDeadlineExceeded,
+	}
+}
+
+// problemResponses describes the errors of an operation.
+func problemResponses(r huma.Registry, codes []schema.ErrorCode) map[string]*huma.Response {
+	model := r.Schema(reflect.TypeFor[problem.Problem](), true, "Problem")
+	out := map[string]*huma.Response{}
+	for _, code := range append(commonCodes(), codes...) {
+		status := code.HTTPStatus()
+		key := strconv.Itoa(status)
+		if out[key] == nil {
+			out[key] = &huma.Response{
+				Description: http.StatusText(status) + ":",
+				Content:     map[string]*huma.MediaType{problem.MediaType: {Schema: model}},
+			}
+			if out[key].Description == ":" { // 499 has no text
+				out[key].Description = "Client Closed Request:"
+			}
+		}
+		out[key].Description += " `" + string(code) + "`"
+	}
+	return out
+}
+
+// describeSocket adds the WebSocket, which OpenAPI can only announce; package ws describes its frames.
+func describeSocket(doc *huma.OpenAPI) {
+	responses := problemResponses(doc.Components.Schemas, nil)
+	responses["101"] = &huma.Response{Description: "Switching Protocols"}
+	responses["426"] = &huma.Response{Description: "Upgrade Required: this is not a WebSocket handshake"}
+	doc.AddOperation(&huma.Operation{
+		OperationID: "open-socket", Method: http.MethodGet, Path: "/ws", Tags: []string{tagServer},
+		Summary:     "Open a WebSocket",
+		Description: "Frames are JSON. A good token in Authorization authenticates the socket, a bad one is a 401; without one, the first frame is auth.",
+		Security:    []map[string][]string{{}, {securityScheme: {}}},
+		Responses:   responses,
+	})
+}

@@ -1,0 +1,36 @@
+// Package ws serves the WebSocket of the API: it knows frames, sessions and the hub that fans the event log out to them.
+//
+// It is the only package that knows gofiber/contrib/websocket, whose connection objects are pooled: whoever still holds
+// one after its handler has returned writes into a stranger's socket. Hence the one rule of this package: a session has
+// exactly one reader, one writer and one worker goroutine, nobody else touches its connection, and all three are joined
+// before the handler returns. The package may not know HTTP beyond the upgrade, nor how a token is checked or a limit kept:
+// both are given to it (see Options).
+//
+// # What a client sees
+//
+// Every frame is text that holds one JSON object with a member type. A client sends
+//
+//	auth         token                                      → auth:ok{principal, scopes}, or auth:error and close 4401
+//	subscribe    agents?, events?                           → subscribed{agents, events, head, recovered}
+//	unsubscribe  agents?, events?                           → unsubscribed{agents, events, head}
+//	chat:message agentId, message, conversationId?, context? → ack{conversationId, runId, agentId}
+//	chat:route   message, conversationId?, context?         → ack{conversationId, runId, agentId, route}
+//	ping                                                    → pong
+//
+// each with an id, if it likes, a string or a number that comes back on the answer; or the answer is error{code, title,
+// detail, retryable, requestId, errors?, retryAfterMs?, runId?}, and the socket stays. The server greets with
+// welcome{protocol, limits, authRequired, epoch}, sends the events that were asked for as they stand in the log (see
+// schema.Event), and before it goes server:draining{retryAfterMs}.
+//
+// Commands of one socket are carried out one after the other, and answered in their order; only a ping overtakes others. A
+// client may send as many as it likes without waiting: while 64 wait for their turn, or half a queue of frames for the
+// client to read them, nothing more is read from the connection. A socket is closed as too slow only if its client does not
+// read: the connection has taken no byte for five seconds, or more events wait than its queue has room for. One whose token
+// is revoked is closed within two seconds, whether the client says anything or not.
+//
+// The order of events is that of the log. The frames chat:* of a turn come to the socket that began it, subscribed or not,
+// once, and behind its ack. An agent or an event in a subscription is a name, or * for all, those that do not exist yet
+// included; events may be given in full, short ("thought"), or by family ("chat:*").
+//
+// An error that has a runId leaves open whether the message was accepted; if it was, its frames will come.
+package ws

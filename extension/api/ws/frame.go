@@ -1,0 +1,263 @@
+package ws
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/stagehouse/stagehouse/extension/api/internal/strictjson"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// Types of the frames that a client sends.
+const (
+	typeAuth        = "auth"
+	typeSubscribe   = "subscribe"
+	typeUnsubscribe = "unsubscribe"
+	typeMessage     = "chat:message"
+	typeRoute       = "chat:route"
+	typePing        = "ping"
+)
+
+// maxClientID bounds the id that a client gives a command, in bytes.
+const maxClientID = 128
+
+// command is one frame of a client. Members that the type does not have are zero.
+type command struct {
+	Type           string          `json:"type"`
+	ID             json.RawMessage `json:"id,omitempty"` // a string or a number; nil = none
+	Token          string          `json:"token,omitempty"`
+	Agents         list            `json:"agents,omitzero"`
+	Events         list            `json:"events,omitzero"`
+	AgentID        string          `json:"agentId,omitempty"`
+	Message        string          `json:"message,omitempty"`
+	ConversationID string          `json:"conversationId,omitempty"`
+	Context        schema.Object   `json:"context,omitempty"`
+}
+
+// list is a list of names that may be absent, which is not the same as empty.
+type list struct {
+	present bool
+	names   []string
+}
+
+func (l list) IsZero() bool                 { return !l.present }
+func (l list) MarshalJSON() ([]byte, error) { return json.Marshal(l.names) }
+
+// member describes one member of a command.
+type member struct {
+	required bool
+	read     func(c *command, raw json.RawMessage) error
+}
+
+// grammar says which members each type of command has, beside type and id.
+func grammar() map[string]map[string]member {
+	agents := member{read: func(c *command, raw json.RawMessage) error { return readList(&c.Agents, raw) }}
+	eventNames := member{read: func(c *command, raw json.RawMessage) error { return readList(&c.Events, raw) }}
+	message := member{required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.Message, raw) }}
+	conversation := member{read: func(c *command, raw json.RawMessage) error { return readText(&c.ConversationID, raw) }}
+	hints := member{read: func(c *command, raw json.RawMessage) error { return readObject(&c.Context, raw) }}
+	return map[string]map[string]member{
+		typeAuth: {"token": {required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.Token, raw) }}},
+		typeMessage: {
+			"agentId": {required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.AgentID, raw) }},
+			"message": message, "conversationId": conversation, "context": hints,
+		},
+		typeRoute:       {"message": message, "conversationId": conversation, "context": hints},
+		typeSubscribe:   {"agents": agents, "events": eventNames},
+		typeUnsubscribe: {"agents": agents, "events": eventNames},
+		typePing:        {},
+	}
+}
+
+// parser reads commands. It holds no state and may be shared.
+type parser struct {
+	grammar map[string]map[string]member
+	types   string
+}
+
+func newParser() *parser {
+	g := grammar()
+	return &parser{grammar: g, types: strings.Join(slices.Sorted(maps.Keys(g)), ", ")}
+}
+
+// parse reads one frame. With an error of CodeMalformed it is not a frame at all; with CodeInvalidArgument it is one
+// that is wrong, the error names everything that is, and the command has the frame's id if that can be read.
+func (p *parser) parse(data []byte) (command, *schema.Error) {
+	members, wrong, err := object(data)
+	if err != nil {
+		return command{}, err
+	}
+	var c command
+	if raw, ok := members["id"]; ok {
+		wrong.check("id", readID(&c.ID, raw))
+	}
+	raw, ok := members["type"]
+	if !ok {
+		wrong.add("type", "is missing; every frame has one: %s", p.types)
+		return c, wrong.err()
+	}
+	if wrong.check("type", readText(&c.Type, raw)); c.Type == "" {
+		return c, wrong.err()
+	}
+	known, ok := p.grammar[c.Type]
+	if !ok {
+		wrong.add("type", "%.80q is not a type of frame; there are %s", c.Type, p.types)
+		return c, wrong.err()
+	}
+	delete(members, "id")
+	delete(members, "type")
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if m, ok := known[name]; ok {
+			wrong.check(name, m.read(&c, members[name]))
+			continue
+		}
+		wrong.add(limited(name), "%s", unknownMember(c.Type, name, known))
+	}
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		if _, there := members[name]; known[name].required && !there {
+			wrong.add(name, "is missing")
+		}
+	}
+	return c, wrong.err()
+}
+
+// object reads the members of a frame, and finds those that are there twice. An id that is there twice is none.
+func object(data []byte) (members map[string]json.RawMessage, wrong fields, malformed *schema.Error) {
+	duplicates, err := strictjson.Check(data, "")
+	if err != nil {
+		return nil, nil, schema.Errorf(schema.CodeMalformed, "%w", err)
+	}
+	if err := json.Unmarshal(data, &members); err != nil || members == nil {
+		return nil, nil, schema.Errorf(schema.CodeMalformed, "a frame is a JSON object with a member \"type\"")
+	}
+	for _, d := range duplicates {
+		wrong.add(limited(d), "appears more than once")
+		if d == "id" {
+			delete(members, d)
+		}
+	}
+	return members, wrong, nil
+}
+
+func unknownMember(frame, name string, known map[string]member) string {
+	if frame == typeSubscribe && name == "since" {
+		return "is not understood by this server: it resumes nothing yet; subscribe without it and read what was missed over REST"
+	}
+	if len(known) == 0 {
+		return fmt.Sprintf("is not known; a %s has no members but type and id", frame)
+	}
+	return fmt.Sprintf("is not known; a %s has id, %s", frame, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+}
+
+// fields collects what is wrong with a frame.
+type fields []schema.FieldError
+
+func (f *fields) add(location, format string, args ...any) {
+	*f = append(*f, schema.FieldError{Location: location, Message: fmt.Sprintf(format, args...)})
+}
+
+func (f *fields) check(location string, err error) {
+	if err != nil {
+		f.add(location, "%s", err.Error())
+	}
+}
+
+func (f fields) err() *schema.Error {
+	if len(f) == 0 {
+		return nil
+	}
+	msg := f[0].Location + " " + f[0].Message
+	if len(f) > 1 {
+		msg += fmt.Sprintf(" (and %d more)", len(f)-1)
+	}
+	return &schema.Error{Code: schema.CodeInvalidArgument, Message: msg, Fields: f}
+}
+
+func limited(name string) string {
+	if len(name) > 80 {
+		return strings.ToValidUTF8(name[:80], "") + "…"
+	}
+	return name
+}
+
+func readText(into *string, raw json.RawMessage) error {
+	if raw[0] != '"' {
+		return fmt.Errorf("must be a string, and is %s", kindOf(raw))
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return errors.New("must be a string")
+	}
+	if *into == "" {
+		return errors.New("must not be empty")
+	}
+	return nil
+}
+
+func readList(into *list, raw json.RawMessage) error {
+	if raw[0] != '[' {
+		return fmt.Errorf("must be a list of strings, and is %s", kindOf(raw))
+	}
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return errors.New("must be a list of strings")
+	}
+	l := list{present: true, names: make([]string, len(items))}
+	for i, item := range items {
+		if err := readText(&l.names[i], item); err != nil {
+			return fmt.Errorf("entry %d %w", i, err)
+		}
+	}
+	*into = l
+	return nil
+}
+
+func readObject(into *schema.Object, raw json.RawMessage) error {
+	if raw[0] != '{' {
+		return fmt.Errorf("must be an object, and is %s", kindOf(raw))
+	}
+	return json.Unmarshal(raw, into)
+}
+
+// readID keeps an id as it is sent back: a number digit by digit, a string in its plainest form.
+func readID(into *json.RawMessage, raw json.RawMessage) error {
+	switch c := raw[0]; {
+	case c == '"':
+		var s string
+		if err := json.Unmarshal(raw, &s); err != nil || len(s) > maxClientID {
+			return fmt.Errorf("must be at most %d bytes long", maxClientID)
+		}
+		b, err := json.Marshal(s)
+		*into = b
+		return err
+	case c == '-' || '0' <= c && c <= '9':
+		if len(raw) > maxClientID {
+			return fmt.Errorf("must be at most %d digits long", maxClientID)
+		}
+		*into = bytes.Clone(raw)
+		return nil
+	default:
+		return fmt.Errorf("must be a string or a number, and is %s", kindOf(raw))
+	}
+}
+
+func kindOf(raw json.RawMessage) string {
+	switch raw[0] {
+	case '"':
+		return "a string"
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null; leave it out instead"
+	default:
+		return "a number"
+	}
+}

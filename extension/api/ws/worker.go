@@ -1,0 +1,195 @@
+package ws
+
+import (
+	"context"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// maxRefusals is how many commands in a row may be over the rate limit before the socket is closed.
+const maxRefusals = 50
+
+// maxNamed bounds the agents that one frame names: each costs a call.
+const maxNamed = 256
+
+// work carries out the commands of the socket, one after the other, until the session ends.
+func (s *session) work() {
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case j := <-s.jobs:
+			s.room()
+			s.handle(j)
+		}
+	}
+}
+
+// handle carries out one command. A panic in it is an error of that command.
+func (s *session) handle(j *job) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.Error("panic in a WebSocket command", "command", j.command.Type, "panic", v, "stack", string(debug.Stack()))
+			s.fail(j.command.ID, schema.Errorf(schema.CodeInternal, "panic"))
+		}
+	}()
+	caller, authed := s.who()
+	isAuth := j.wrong == nil && j.command.Type == typeAuth
+	switch {
+	case s.out.finishing():
+	case !(isAuth && !authed) && !s.admit(caller, j.command): // a good token counts for its principal, a bad one for the address
+	case isAuth:
+		s.authenticate(j.command)
+	case !authed && j.wrong != nil && j.command.Type == typeAuth:
+		s.fail(j.command.ID, j.wrong)
+	case !authed:
+		s.fail(j.command.ID, schema.Errorf(schema.CodeUnauthenticated, "send {\"type\":\"auth\",\"token\":\"…\"} first"))
+	case j.wrong != nil:
+		s.fail(j.command.ID, j.wrong)
+	case s.revalidate():
+		s.dispatch(j.command)
+	}
+}
+
+// admit counts a command. It answers one that is refused, and ends the session of a client that takes no notice.
+func (s *session) admit(caller schema.Caller, c command) bool {
+	ok, after := s.srv.opts.Admit(caller, s.address)
+	if ok {
+		s.refusals.Store(0)
+		return true
+	}
+	s.fail(c.ID, &schema.Error{Code: schema.CodeRateLimited, Message: "too many commands; wait as long as retryAfterMs says", RetryAfter: after})
+	if s.refusals.Add(1) >= maxRefusals {
+		s.out.finish(farewell{code: CloseLimit, reason: "over the rate limit again and again"})
+	}
+	return false
+}
+
+func (s *session) dispatch(c command) {
+	caller, _ := s.who()
+	ctx, cancel := context.WithTimeout(schema.WithCaller(s.ctx, caller), callTimeout)
+	defer cancel()
+	switch c.Type {
+	case typePing:
+		s.pong(c)
+	case typeSubscribe, typeUnsubscribe:
+		s.subscribe(ctx, caller, c)
+	case typeMessage, typeRoute:
+		s.chat(ctx, c)
+	}
+}
+
+func (s *session) pong(c command) { s.out.put(encode(pongFrame{Type: "pong", ID: c.ID})) }
+
+// subscribe changes what the socket is sent, between two events: every event after the head in the answer is sent if it
+// matches, and none before it.
+func (s *session) subscribe(ctx context.Context, caller schema.Caller, c command) {
+	set, named, err := s.selection(c)
+	if err == nil && !caller.Can(schema.ScopeRead) {
+		err = schema.Errorf(schema.CodePermissionDenied, "this token may not read events")
+	}
+	if err == nil && c.Type == typeSubscribe {
+		err = s.exist(ctx, named)
+	}
+	if err != nil {
+		s.fail(c.ID, err)
+		return
+	}
+	answer := subscribedFrame{Type: "subscribed", ID: c.ID, Agents: named, Events: s.srv.catalogue.list(set)}
+	if c.Type == typeUnsubscribe {
+		answer.Type = "unsubscribed"
+	} else {
+		answer.Recovered = new(bool)
+	}
+	if named == nil {
+		answer.Agents = []string{everything}
+	}
+	s.srv.hub.between(func(head schema.Cursor) {
+		answer.Head = head.String()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.change(c.Type == typeSubscribe, named, set)
+		if s.subs.size() <= maxAgents {
+			s.out.put(encode(answer))
+			return
+		}
+		s.out.finish(farewell{code: CloseBadFrame, reason: "the subscription names too many agents"})
+	})
+}
+
+// selection returns the events and the agents that a command names; nil agents = every agent.
+func (s *session) selection(c command) (events, []string, error) {
+	var wrong fields
+	set := s.srv.catalogue.all
+	if c.Events.present {
+		var unknown []int
+		set, unknown = s.srv.catalogue.set(c.Events.names)
+		for _, i := range unknown {
+			wrong.add("events", "%.80q is not an event; there are %s", c.Events.names[i], s.srv.catalogue.known())
+		}
+	}
+	if !c.Agents.present || slices.Contains(c.Agents.names, everything) {
+		return set, nil, asError(wrong.err())
+	}
+	named := slices.Compact(slices.Sorted(slices.Values(c.Agents.names)))
+	if len(named) > maxNamed {
+		wrong.add("agents", "names %d agents; at most %d are allowed in one frame", len(named), maxNamed)
+	}
+	for _, id := range named {
+		if !schema.ValidID(id) {
+			wrong.add("agents", "%.80q cannot be the id of an agent", id)
+		}
+	}
+	if named == nil {
+		named = []string{}
+	}
+	return set, named, asError(wrong.err())
+}
+
+// exist returns CodeNotFound with the agents that the caller cannot see.
+func (s *session) exist(ctx context.Context, agents []string) error {
+	var missing fields
+	var names []string
+	for _, id := range agents {
+		switch _, err := s.srv.opts.Agents.Get(ctx, id); {
+		case err == nil:
+		case schema.CodeOf(err) == schema.CodeNotFound:
+			missing.add("agents", "there is no agent %q", id)
+			names = append(names, id)
+		default:
+			return err
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return &schema.Error{Code: schema.CodeNotFound, Fields: missing, Message: "there is no agent " + strings.Join(names, ", ") + "; nothing was subscribed"}
+}
+
+// change applies a command to the subscription; s.mu is held.
+func (s *session) change(add bool, named []string, set events) {
+	switch {
+	case named == nil && add:
+		s.subs.addAll(set)
+	case named == nil:
+		s.subs.removeAll(set)
+	}
+	for _, id := range named {
+		if add {
+			s.subs.add(id, set)
+		} else {
+			s.subs.remove(id, set)
+		}
+	}
+}
+
+// asError keeps a nil *schema.Error from becoming an error that is not nil.
+func asError(err *schema.Error) error {
+	if err == nil {
+		return nil
+	}
+	return err
+}
