@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"github.com/stagehouse/stagehouse/host"
+	"github.com/stagehouse/stagehouse/host/config"
+	"github.com/stagehouse/stagehouse/host/local"
+	"github.com/stagehouse/stagehouse/host/logging"
+	"github.com/stagehouse/stagehouse/host/token"
+	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/problem"
+)
+
+// closeSlack is what closing may take beyond the longest drain of an extension: finishing turns, closing the database.
+const closeSlack = 5 * time.Second
+
+func (p *Program) runCommand(common *commonFlags) *cobra.Command {
+	var flags configFlags
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run the agents and their extensions",
+		Long: `run starts the agents and every extension that is enabled, and serves until it is told to stop.
+
+Without --config, the agents nyx and aria are served on http://127.0.0.1:3001. SIGINT and SIGTERM finish what is
+in flight and exit 0; a second one exits at once. Anything that is wrong with the configuration, a port that is
+taken or a data directory in use is reported before anything is served, with exit code 2.
+
+The configuration is, each over the one before: defaults, the file, the environment
+(STAGEHOUSE_EXTENSIONS__API__PORT=3002 sets extensions.api.port), --set and the other flags.`,
+		Example: "  stagehouse run\n  stagehouse run --config stagehouse.json --data /var/lib/stagehouse\n  stagehouse run --set extensions.api.port=3002",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.run(c.Context(), p.sources(common, &flags))
+		},
+	}
+	flags.register(c)
+	return c
+}
+
+func (p *Program) run(ctx context.Context, sources config.Sources) error {
+	ctx, stop := p.untilSignal(ctx)
+	defer stop()
+	loader, err := p.loader()
+	if err != nil {
+		return err
+	}
+	cfg, problems, err := loader.Load(ctx, sources)
+	if err != nil {
+		return err
+	}
+	if problem.Fatal(problems) {
+		if err := writeProblems(p.Stderr, problems); err != nil {
+			return err
+		}
+		return errors.New("the configuration has errors; nothing was started")
+	}
+	log := logging.New(p.Stderr, cfg.LogLevel, !isTerminal(p.Stderr))
+	warn(log, problems)
+	h, created, err := open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	if err := h.Start(ctx); err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeSlack)
+		defer cancel()
+		closeErr := h.Close(closing)
+		if ctx.Err() != nil {
+			return closeErr // told to stop while starting
+		}
+		return errors.New(cfg.Scrub(errors.Join(err, closeErr).Error()))
+	}
+	if err := p.banner(cfg, h, created); err != nil {
+		return failure{err}
+	}
+	<-ctx.Done()
+	log.Info("stopping: finishing what is in flight; a second signal stops at once")
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestDrain(cfg)+closeSlack)
+	defer cancel()
+	if err := h.Close(closing); err != nil {
+		return failure{err}
+	}
+	return nil
+}
+
+// open takes hold of the data directory and makes the host. created reports whether the admin token is new.
+func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (h *host.Host, created string, err error) {
+	data, err := host.OpenDataDir(cfg.Data)
+	if err != nil {
+		return nil, "", err
+	}
+	tokens := token.Open(data.Path())
+	admin, isNew, err := tokens.EnsureAdmin()
+	if err == nil {
+		_, err = tokens.List() // a table that cannot be read would refuse everybody
+	}
+	if err != nil {
+		return nil, "", errors.Join(err, data.Close())
+	}
+	options := local.Options{Dir: data.Path(), Logger: log}
+	if cfg.Agents != nil {
+		if err := json.Unmarshal(cfg.Agents, &options.Agents); err != nil {
+			return nil, "", errors.Join(fmt.Errorf("read /agents: %w", err), data.Close())
+		}
+	}
+	runtime, err := local.Open(ctx, options)
+	if err != nil {
+		return nil, "", errors.Join(err, data.Close())
+	}
+	if isNew {
+		created = admin
+	}
+	return host.New(cfg, data, runtime, host.WithLogger(log), host.WithIdentity(tokens)), created, nil
+}
+
+// untilSignal returns a context that ends at the first SIGINT, SIGTERM or SIGHUP; the second one ends the process.
+func (p *Program) untilSignal(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // a terminal that is closed hangs up
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for first := true; ; first = false {
+			s, ok := <-signals
+			if !ok {
+				return
+			}
+			if !first {
+				code := 128
+				if n, ok := s.(syscall.Signal); ok {
+					code += int(n)
+				}
+				p.Exit(code)
+				return
+			}
+			cancel()
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+		cancel()
+	}
+}
+
+func longestDrain(cfg *config.Config) time.Duration {
+	var longest time.Duration
+	for _, e := range cfg.Extensions {
+		longest = max(longest, e.DrainTimeout)
+	}
+	return longest
+}
+
+func warn(log *slog.Logger, problems []schema.Problem) {
+	for _, w := range problems {
+		log.Warn(w.Message, "at", w.Pointer, "remedy", w.Suggestion)
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}

@@ -1,0 +1,103 @@
+package config
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"github.com/stagehouse/stagehouse/schema"
+	schemaconfig "github.com/stagehouse/stagehouse/schema/config"
+	"github.com/stagehouse/stagehouse/schema/problem"
+)
+
+// Defaults of what a file may leave out.
+const (
+	DefaultData     = "./stagehouse-data"
+	DefaultLogLevel = "info"
+)
+
+// Config is a configuration that has been read, merged and found sound. Its secrets are resolved: do not print it.
+type Config struct {
+	File       string          // absolute path of the file; "" = none
+	Data       string          // directory of all state
+	LogLevel   slog.Level      // the least important line that is written
+	Agents     json.RawMessage // the declared agents, a JSON array; nil = the runtime's own
+	Extensions []Extension     // by name
+
+	secrets scrubber
+}
+
+// Scrub returns text with every secret of the configuration replaced by its reference.
+func (c *Config) Scrub(text string) string { return c.secrets.text(text) }
+
+// Extension is one block under extensions.
+type Extension struct {
+	Name    string
+	Enabled bool
+	Command Command
+	// Block is the extension's own keys, a JSON object without those of the host.
+	Block        json.RawMessage
+	Env          map[string]string // beside the allow-list that every extension gets
+	SHA256       string            // hex; "" = any program
+	StartTimeout time.Duration
+	DrainTimeout time.Duration
+	Grants       []string // host services that it may call; nil = all
+
+	secrets scrubber
+}
+
+// Command is a program that speaks the extension protocol.
+type Command struct {
+	Path    string
+	Args    []string
+	BuiltIn bool // it is the host's own executable
+}
+
+// Sources says where a configuration comes from.
+type Sources struct {
+	File     string   // path of the JSON file; "" = none
+	Env      []string // KEY=VALUE, as os.Environ gives it
+	Set      []string // path=value pairs of flags, such as extensions.api.port=3002; a value is JSON, or else text
+	Data     string   // --data; "" = not given
+	LogLevel string   // --log-level; "" = not given
+}
+
+// A Checker asks an extension to check its block: plugin.Check, in production.
+type Checker func(ctx context.Context, e Extension) (schema.CheckResult, error)
+
+// Loader reads configurations.
+type Loader struct {
+	BuiltIns map[string]Command // the extensions that the host's executable carries
+	Check    Checker
+}
+
+// Load reads, merges and checks a configuration. The Config is meaningful only when none of the problems is an error.
+// The error is for what has nothing to do with the configuration's content, such as a cancelled ctx.
+func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem, error) {
+	tree, problems := merge(s)
+	if problem.Fatal(problems) {
+		return nil, problems, nil
+	}
+	secrets := scrubber{}
+	problems = append(problems, resolveSecrets(tree, s, secrets)...)
+	shape, err := problem.Schema{Raw: schemaconfig.Host}.Check(tree)
+	if err != nil {
+		return nil, nil, err
+	}
+	problems = append(problems, shape...)
+	cfg, more := l.decode(tree, s, problems)
+	problems = append(problems, more...)
+	cfg.secrets = secrets
+	for i := range cfg.Extensions {
+		cfg.Extensions[i].secrets = secrets
+		found, err := l.checkExtension(ctx, &cfg.Extensions[i], problems)
+		if err != nil {
+			return nil, nil, err
+		}
+		problems = append(problems, found...)
+	}
+	problems = secrets.scrub(problems)
+	problem.Sort(problems)
+	return cfg, problems, nil
+}

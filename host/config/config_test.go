@@ -1,0 +1,334 @@
+package config_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/stagehouse/stagehouse/host/config"
+	"github.com/stagehouse/stagehouse/plugin"
+	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/problem"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// blockSchema stands for what an extension declares.
+const blockSchema = `{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object", "additionalProperties": false,
+  "properties": {
+    "port": {"type": "integer", "minimum": 0, "maximum": 65535},
+    "host": {"type": "string"},
+    "secret": {"type": "string", "pattern": "^[a-z]+$"},
+    "rateLimit": {"type": "object", "additionalProperties": false,
+      "properties": {"windowMs": {"type": "integer"}, "max": {"type": "integer", "minimum": 1}}}
+  }
+}`
+
+func loader(problems ...schema.Problem) config.Loader {
+	return config.Loader{
+		BuiltIns: map[string]config.Command{"api": {Path: "/bin/true", Args: []string{"extension", "api"}, BuiltIn: true}},
+		Check: func(context.Context, config.Extension) (schema.CheckResult, error) {
+			return schema.CheckResult{
+				Description: schema.Description{Name: "api", ConfigSchema: json.RawMessage(blockSchema)},
+				Problems:    append([]schema.Problem(nil), problems...),
+			}, nil
+		},
+	}
+}
+
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "stagehouse.json")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func load(t *testing.T, l config.Loader, s config.Sources) (*config.Config, []schema.Problem) {
+	t.Helper()
+	cfg, problems, err := l.Load(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg, problems
+}
+
+func TestDefaults(t *testing.T) {
+	cfg, problems := load(t, loader(), config.Sources{})
+	if len(problems) > 0 {
+		t.Fatalf("problems: %+v", problems)
+	}
+	if cfg.Data != config.DefaultData || cfg.LogLevel != slog.LevelInfo || cfg.Agents != nil {
+		t.Errorf("config = %+v", cfg)
+	}
+	if len(cfg.Extensions) != 1 || cfg.Extensions[0].Name != "api" || !cfg.Extensions[0].Enabled || string(cfg.Extensions[0].Block) != "{}" {
+		t.Fatalf("extensions = %+v", cfg.Extensions)
+	}
+	if e := cfg.Extensions[0]; e.StartTimeout != plugin.DefaultStartTimeout || e.DrainTimeout != plugin.DefaultDrainTimeout || e.Grants != nil {
+		t.Errorf("extension = %+v", e)
+	}
+}
+
+func TestHostKeysAreTakenFromTheBlock(t *testing.T) {
+	file := write(t, `{"logLevel":"debug","extensions":{"api":{"enabled":false,"port":3001,
+	  "plugin":{"args":["-x"],"env":{"A":"b"},"sha256":"`+strings.Repeat("ab", 32)+`","startTimeoutMs":700,"drainTimeoutMs":1,"grants":["agents"]}}}}`)
+	cfg, problems := load(t, loader(), config.Sources{File: file})
+	if len(problems) > 0 {
+		t.Fatalf("problems: %+v", problems)
+	}
+	e := cfg.Extensions[0]
+	if e.Enabled || string(e.Block) != `{"port":3001}` || e.StartTimeout != 700*time.Millisecond || e.DrainTimeout != time.Millisecond {
+		t.Errorf("extension = %+v", e)
+	}
+	if len(e.Grants) != 1 || e.Env["A"] != "b" || strings.Join(e.Command.Args, " ") != "extension api -x" || cfg.LogLevel != slog.LevelDebug {
+		t.Errorf("extension = %+v", e)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	file := write(t, `{"data":"from-file","extensions":{"api":{"port":1,"host":"file","rateLimit":{"max":1,"windowMs":1}}}}`)
+	cfg, problems := load(t, loader(), config.Sources{
+		File: file,
+		Env: []string{
+			"STAGEHOUSE_DATA=from-env", "STAGEHOUSE_EXTENSIONS__API__HOST=env", "STAGEHOUSE_EXTENSIONS__API__PORT=2",
+			"STAGEHOUSE_EXTENSIONS__API__RATE_LIMIT__WINDOW_MS=2", "STAGEHOUSE_TOKEN=none-of-its-business",
+		},
+		Set:  []string{"extensions.api.port=3"},
+		Data: "from-flag",
+	})
+	if len(problems) > 0 {
+		t.Fatalf("problems: %+v", problems)
+	}
+	if want := `{"host":"env","port":3,"rateLimit":{"max":1,"windowMs":2}}`; string(cfg.Extensions[0].Block) != want {
+		t.Errorf("block = %s, want %s", cfg.Extensions[0].Block, want)
+	}
+	if cfg.Data != "from-flag" {
+		t.Errorf("data = %q", cfg.Data)
+	}
+}
+
+func TestKeysWithDotsAndBigNumbersSurvive(t *testing.T) {
+	file := write(t, `{"agents":[{"id":"a.b","metadata":{"x.y":12345678901234567890}}],"extensions":{}}`)
+	cfg, problems := load(t, loader(), config.Sources{File: file})
+	if len(problems) > 0 {
+		t.Fatalf("problems: %+v", problems)
+	}
+	if want := `[{"id":"a.b","metadata":{"x.y":12345678901234567890}}]`; string(cfg.Agents) != want {
+		t.Errorf("agents = %s, want %s", cfg.Agents, want)
+	}
+	if len(cfg.Extensions) != 0 {
+		t.Errorf("an empty extensions object still started %+v", cfg.Extensions)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	for name, test := range map[string]struct {
+		file, pointer, message, suggestion string
+	}{
+		"syntax":             {"{\n  \"extensions\": {,}\n}", "", "line 2, column 18", ""},
+		"cut off":            {`{"extensions": {`, "", "ends too early", ""},
+		"two values":         {`{} {}`, "", "something follows", ""},
+		"not an object":      {`[]`, "", "one JSON object", ""},
+		"key twice":          {`{"extensions":{"api":{"port":1,"port":2}}}`, "", `"port" stands twice`, ""},
+		"unknown at top":     {`{"extension":{}}`, "/extension", `unknown key "extension"`, `did you mean "extensions"?`},
+		"unknown in block":   {`{"extensions":{"api":{"prot":1}}}`, "/extensions/api/prot", `unknown key "prot"`, `did you mean "port"?`},
+		"misspelt host key":  {`{"extensions":{"api":{"enabeld":true}}}`, "/extensions/api/enabeld", "unknown key", `did you mean "enabled"?`},
+		"unknown nested":     {`{"extensions":{"api":{"rateLimit":{"windowMS":1}}}}`, "/extensions/api/rateLimit/windowMS", "unknown key", `did you mean "windowMs"?`},
+		"far from any":       {`{"extensions":{"api":{"zzzzzz":1}}}`, "/extensions/api/zzzzzz", "unknown key", "the keys here are enabled, host, plugin, port"},
+		"unknown extension":  {`{"extensions":{"apj":{}}}`, "/extensions/apj", `no extension "apj"`, `did you mean "api"?`},
+		"bad name":           {`{"extensions":{"API!":{}}}`, "/extensions/API!", "cannot be a name", "lower-case"},
+		"wrong type":         {`{"extensions":{"api":{"port":"3001"}}}`, "/extensions/api/port", "must be an integer, and is a string", ""},
+		"out of range":       {`{"extensions":{"api":{"port":70000}}}`, "/extensions/api/port", "70000", ""},
+		"block not object":   {`{"extensions":{"api":true}}`, "/extensions/api", "must be an object", ""},
+		"bad level":          {`{"logLevel":"loud"}`, "/logLevel", "one of", ""},
+		"agent without id":   {`{"agents":[{"name":"x"}]}`, "/agents/0", `"id" is missing`, "add it"},
+		"agent twice":        {`{"agents":[{"id":"x"},{"id":"x"}]}`, "/agents/1/id", "declared twice, first at /agents/0", ""},
+		"bad brain":          {`{"agents":[{"id":"x","brain":3}]}`, "/agents/0/brain", "none of the forms", "provider"},
+		"unknown in plugin":  {`{"extensions":{"api":{"plugin":{"pth":"x"}}}}`, "/extensions/api/plugin/pth", "unknown key", `did you mean "path"?`},
+		"unknown grant":      {`{"extensions":{"api":{"plugin":{"grants":["agent"]}}}}`, "/extensions/api/plugin/grants/0", "one of", ""},
+		"missing program":    {`{"extensions":{"api":{"plugin":{"path":"nowhere"}}}}`, "/extensions/api/plugin/path", "cannot run", "name the program"},
+		"missing variable":   {`{"extensions":{"api":{"secret":"${env:NOT_SET}"}}}`, "/extensions/api/secret", "no variable NOT_SET", ""},
+		"missing file":       {`{"extensions":{"api":{"secret":"${file:/nowhere}"}}}`, "/extensions/api/secret", "there is no file /nowhere", ""},
+		"misspelt reference": {`{"extensions":{"api":{"secret":"a${evn:X}"}}}`, "/extensions/api/secret", "this is none", "$${"},
+		"open reference":     {`{"extensions":{"api":{"secret":"${env:X"}}}`, "/extensions/api/secret", "this is none", "$${"},
+		"invalid UTF-8":      {"{\"data\":\"\xff\"}", "", "not valid UTF-8", ""},
+		"too deep":           {strings.Repeat(`{"a":`, 2000) + "1" + strings.Repeat("}", 2000), "", "nested more than 100 deep", ""},
+		"agent in a path":    {`{"agents":[{"id":".."}]}`, "/agents/0/id", "cannot be an id", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, problems := load(t, loader(), config.Sources{File: write(t, test.file)})
+			for _, p := range problems {
+				if p.Severity == schema.SeverityError && p.Pointer == test.pointer &&
+					strings.Contains(p.Message, test.message) && strings.Contains(p.Suggestion, test.suggestion) {
+					return
+				}
+			}
+			t.Errorf("want an error at %q with %q and hint %q, got %+v", test.pointer, test.message, test.suggestion, problems)
+		})
+	}
+}
+
+func TestAllProblemsInOnePass(t *testing.T) {
+	file := write(t, `{"logLevel":"loud","agents":[{"id":"x","skils":[]}],"extensions":{"api":{"prot":1,"port":-1},"ghost":{}}}`)
+	_, problems := load(t, loader(schema.Problem{Severity: schema.SeverityWarning, Pointer: "/host", Message: "careful"}), config.Sources{File: file})
+	var at []string
+	for _, p := range problems {
+		at = append(at, p.Pointer)
+	}
+	want := "/agents/0/skils /extensions/api/port /extensions/api/prot /extensions/ghost /logLevel /extensions/api/host"
+	if got := strings.Join(at, " "); got != want {
+		t.Errorf("problems at\n%s, want\n%s", got, want)
+	}
+}
+
+func TestExtensionsOwnProblemIsNotSaidTwice(t *testing.T) {
+	file := write(t, `{"extensions":{"api":{"prot":1}}}`)
+	_, problems := load(t, loader(schema.Problem{Severity: schema.SeverityError, Pointer: "/prot", Message: "json: unknown field"}), config.Sources{File: file})
+	if len(problems) != 1 {
+		t.Errorf("problems = %+v, want one", problems)
+	}
+}
+
+func TestGrantsThatDoNotSuffice(t *testing.T) {
+	l := loader()
+	l.Check = func(context.Context, config.Extension) (schema.CheckResult, error) {
+		return schema.CheckResult{Description: schema.Description{Requires: []string{"agents", "chat"}}}, nil
+	}
+	_, problems := load(t, l, config.Sources{File: write(t, `{"extensions":{"api":{"plugin":{"grants":["chat"]}}}}`)})
+	if len(problems) != 1 || problems[0].Pointer != "/extensions/api/plugin/grants" || problems[0].Suggestion != `add "agents"` {
+		t.Errorf("problems = %+v", problems)
+	}
+	if _, problems = load(t, l, config.Sources{File: write(t, `{"extensions":{"api":{}}}`)}); len(problems) > 0 {
+		t.Errorf("without grants all is granted, and there is %+v", problems)
+	}
+}
+
+func TestNothingIsRunWhoseRunningIsWrong(t *testing.T) {
+	l := loader()
+	l.Check = func(context.Context, config.Extension) (schema.CheckResult, error) {
+		t.Error("the program was run")
+		return schema.CheckResult{}, nil
+	}
+	_, problems := load(t, l, config.Sources{File: write(t, `{"extensions":{"api":{"plugin":{"sha256":"beef"}}}}`)})
+	if len(problems) != 1 || problems[0].Pointer != "/extensions/api/plugin/sha256" {
+		t.Errorf("problems = %+v", problems)
+	}
+}
+
+func TestCheckThatFails(t *testing.T) {
+	l := loader()
+	l.Check = func(context.Context, config.Extension) (schema.CheckResult, error) {
+		return schema.CheckResult{}, errors.New("exec format error")
+	}
+	_, problems := load(t, l, config.Sources{})
+	if len(problems) != 1 || problems[0].Pointer != "/extensions/api" || !strings.Contains(problems[0].Message, "exec format error") {
+		t.Errorf("problems = %+v", problems)
+	}
+	_, problems = load(t, l, config.Sources{Set: []string{"extensions.api.enabled=false"}})
+	if len(problems) != 0 {
+		t.Errorf("a disabled extension that does not work gave %+v", problems)
+	}
+}
+
+func TestWindowsEditors(t *testing.T) {
+	file := write(t, "\ufeff{\r\n\"extensions\": {\"api\": {\"port\": 3e3}}}\r\n")
+	cfg, problems := load(t, loader(), config.Sources{File: file})
+	if len(problems) > 0 || string(cfg.Extensions[0].Block) != `{"port":3000}` {
+		t.Errorf("block %s, problems %+v", cfg.Extensions[0].Block, problems)
+	}
+}
+
+func TestFilesOfSecretsAreBesideTheConfiguration(t *testing.T) {
+	file := write(t, `{"extensions":{"api":{"secret":"${file:key}"}}}`)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "key"), []byte("swordfish\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, problems := load(t, loader(), config.Sources{File: file})
+	if len(problems) > 0 || string(cfg.Extensions[0].Block) != `{"secret":"swordfish"}` {
+		t.Errorf("block %s, problems %+v", cfg.Extensions[0].Block, problems)
+	}
+	if got := cfg.Scrub("lookup swordfish: no such host"); got != "lookup ${file:key}: no such host" {
+		t.Errorf("Scrub = %q", got)
+	}
+}
+
+func TestUnreadableFiles(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string]string{
+		filepath.Join(dir, "none.json"): "there is no such file",
+		dir:                             "is a directory",
+	} {
+		_, problems := load(t, loader(), config.Sources{File: path})
+		if len(problems) != 1 || !strings.Contains(problems[0].Message, want) || !strings.Contains(problems[0].Message, path) {
+			t.Errorf("%s: problems = %+v, want %q", path, problems, want)
+		}
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	secretFile := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secretFile, []byte("swordfish\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"PASSWORD=Hunter2!"}
+	t.Run("resolved last", func(t *testing.T) {
+		file := write(t, `{"extensions":{"api":{"secret":"${file:`+secretFile+`}","host":"a-${env:PASSWORD}-$${env:PASSWORD}"}}}`)
+		cfg, problems := load(t, loader(), config.Sources{File: file, Env: env})
+		if want := `{"host":"a-Hunter2!-${env:PASSWORD}","secret":"swordfish"}`; len(problems) > 0 || string(cfg.Extensions[0].Block) != want {
+			t.Errorf("block = %s, want %s; problems %+v", cfg.Extensions[0].Block, want, problems)
+		}
+	})
+	t.Run("never printed", func(t *testing.T) {
+		file := write(t, `{"extensions":{"api":{"secret":"${env:PASSWORD}"}}}`)
+		_, problems := load(t, loader(schema.Problem{Severity: schema.SeverityWarning, Message: "Hunter2! is weak", Suggestion: "not Hunter2!"}),
+			config.Sources{File: file, Env: env})
+		b, err := json.Marshal(problems)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(problems) != 1 || strings.Contains(string(b), "Hunter2!") || !strings.Contains(string(b), "${env:PASSWORD}") {
+			t.Errorf("problems = %s", b)
+		}
+	})
+}
+
+func TestSetNeedsAPath(t *testing.T) {
+	_, problems := load(t, loader(), config.Sources{Set: []string{"=3"}})
+	if len(problems) != 1 || !strings.Contains(problems[0].Suggestion, "--set extensions.api.port=3002") {
+		t.Errorf("problems = %+v", problems)
+	}
+}
+
+// FuzzLoad: whatever the file holds, loading ends with a Config or with problems, and never both ways.
+func FuzzLoad(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"extensions":{"api":{"port":3001}}}`, `{"agents":[{"id":"x","brain":{"provider":"p","x":[1,{}]}}]}`, `[`, `{"a":{"a":null}}`,
+		`{"extensions":{"api":{"plugin":{"args":[null]}}}}`, "\ufeff{}", `{"extensions":null}`, `{"extensions":{"api":null}}`, `{"data":"${env:X}${file:"}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		path := filepath.Join(t.TempDir(), "c.json")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, problems, err := loader().Load(t.Context(), config.Sources{File: path})
+		if err != nil {
+			t.Fatalf("a file's content is never an error of ours: %v", err)
+		}
+		if !problem.Fatal(problems) && (cfg == nil || cfg.Data == "") {
+			t.Fatalf("no error, and no usable config: %+v", cfg)
+		}
+	})
+}

@@ -1,0 +1,182 @@
+package config
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/stagehouse/stagehouse/plugin"
+	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/problem"
+)
+
+// hostKeys are the keys of a block that belong to the host; the others are the extension's.
+var hostKeys = []string{"enabled", "plugin"}
+
+// pluginKeys is extensions.<name>.plugin.
+type pluginKeys struct {
+	Path           string            `json:"path"`
+	Args           []string          `json:"args"`
+	Env            map[string]string `json:"env"`
+	SHA256         string            `json:"sha256"`
+	StartTimeoutMs int64             `json:"startTimeoutMs"`
+	DrainTimeoutMs int64             `json:"drainTimeoutMs"`
+	Grants         []string          `json:"grants"`
+}
+
+// decode builds the Config from a merged tree. Values at the places of known problems are skipped, not reported again.
+func (l Loader) decode(tree map[string]any, s Sources, known []schema.Problem) (*Config, []schema.Problem) {
+	cfg := &Config{Data: DefaultData}
+	if s.File != "" {
+		if abs, err := filepath.Abs(s.File); err == nil {
+			cfg.File = abs
+		}
+	}
+	if data, ok := tree["data"].(string); ok {
+		cfg.Data = data
+	}
+	if level, ok := tree["logLevel"].(string); ok {
+		cfg.LogLevel = logLevel(level)
+	}
+	problems := decodeAgents(cfg, tree)
+	blocks, _ := tree["extensions"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(blocks)) {
+		block, ok := blocks[name].(map[string]any)
+		if !ok || slices.ContainsFunc(known, func(p schema.Problem) bool { return p.Pointer == problem.Pointer("extensions", name) }) {
+			continue
+		}
+		e, p := l.decodeExtension(cfg.File, name, block)
+		problems = append(problems, p...)
+		if e != nil {
+			cfg.Extensions = append(cfg.Extensions, *e)
+		}
+	}
+	return cfg, problems
+}
+
+// logLevel returns the slog level of a name that the schema allows. slog has no trace: it is four below debug.
+func logLevel(name string) slog.Level {
+	if name == "trace" {
+		return slog.LevelDebug - 4
+	}
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(name)) // a name that is not a level is already a problem of the schema's
+	return level
+}
+
+func decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {
+	agents, ok := tree["agents"].([]any)
+	if !ok {
+		return nil
+	}
+	var problems []schema.Problem
+	seen := map[any]int{}
+	for i, a := range agents {
+		m, _ := a.(map[string]any)
+		id, ok := m["id"].(string)
+		if !ok {
+			continue
+		}
+		if !schema.ValidID(id) {
+			problems = append(problems, problem.Errorf(problem.Pointer("agents", fmt.Sprint(i), "id"), "use letters, digits and . _ ~ : -", "%q cannot be an id", id))
+		}
+		if first, twice := seen[id]; twice {
+			problems = append(problems, problem.Errorf(problem.Pointer("agents", fmt.Sprint(i), "id"), "give each agent an id of its own",
+				"the agent %q is declared twice, first at /agents/%d", id, first))
+			continue
+		}
+		seen[id] = i
+	}
+	raw, err := json.Marshal(agents)
+	if err != nil {
+		return append(problems, problem.Errorf("/agents", "", "cannot be encoded: %v", err))
+	}
+	cfg.Agents = raw
+	return problems
+}
+
+func (l Loader) decodeExtension(file, name string, block map[string]any) (*Extension, []schema.Problem) {
+	e := &Extension{Name: name, Enabled: true}
+	if enabled, ok := block["enabled"].(bool); ok {
+		e.Enabled = enabled
+	}
+	var keys pluginKeys
+	if raw, ok := block["plugin"]; ok {
+		b, err := json.Marshal(raw)
+		if err == nil {
+			err = json.Unmarshal(b, &keys)
+		}
+		if err != nil {
+			return nil, nil // the schema has said what is wrong with it
+		}
+	}
+	own := maps.Clone(block)
+	for _, k := range hostKeys {
+		delete(own, k)
+	}
+	b, err := json.Marshal(own)
+	if err != nil {
+		return nil, []schema.Problem{problem.Errorf(problem.Pointer("extensions", name), "", "cannot be encoded: %v", err)}
+	}
+	e.Block, e.Env, e.SHA256, e.Grants = b, keys.Env, keys.SHA256, keys.Grants
+	e.StartTimeout = cmp.Or(time.Duration(keys.StartTimeoutMs)*time.Millisecond, plugin.DefaultStartTimeout)
+	e.DrainTimeout = cmp.Or(time.Duration(keys.DrainTimeoutMs)*time.Millisecond, plugin.DefaultDrainTimeout)
+	var problems []schema.Problem
+	e.Command, problems = l.command(file, name, keys)
+	if len(problems) > 0 && !e.Enabled {
+		return nil, nil // what is switched off need not be installed
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return e, nil
+}
+
+// command finds the program of an extension: plugin.path, else a built-in, else plugins/stagehouse-<name> beside the file.
+func (l Loader) command(file, name string, keys pluginKeys) (Command, []schema.Problem) {
+	base := filepath.Dir(file)
+	at := problem.Pointer("extensions", name)
+	if keys.Path != "" {
+		at = problem.Pointer("extensions", name, "plugin", "path")
+	}
+	path := keys.Path
+	switch {
+	case path != "" && !filepath.IsAbs(path):
+		path = filepath.Join(base, path)
+	case path == "":
+		if c, ok := l.BuiltIns[name]; ok {
+			c.Args = append(slices.Clone(c.Args), keys.Args...)
+			return c, nil
+		}
+		path = filepath.Join(base, "plugins", "stagehouse-"+name+exeSuffix())
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil && keys.Path == "":
+		known := slices.Sorted(maps.Keys(l.BuiltIns))
+		hint := fmt.Sprintf("put its program at %s, or name it with plugin.path", path)
+		if near := problem.Nearest(name, known); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		return Command{}, []schema.Problem{problem.Errorf(at, hint, "there is no extension %q: it is not built in, and %s does not exist", name, path)}
+	case err != nil:
+		return Command{}, []schema.Problem{problem.Errorf(at, "name the program of the extension", "cannot run %s: %v", path, err)}
+	case info.IsDir() || runtime.GOOS != "windows" && info.Mode()&0o111 == 0:
+		return Command{}, []schema.Problem{problem.Errorf(at, "chmod +x it, or name the program inside", "%s cannot be executed", path)}
+	}
+	return Command{Path: path, Args: keys.Args}, nil
+}
+
+func exeSuffix() string {
+	if runtime.GOOS == "windows" {
+		return ".exe"
+	}
+	return ""
+}

@@ -1,0 +1,72 @@
+package config
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/problem"
+)
+
+// checkExtension does nothing where known problems are about the way in which the extension would be run. Else it asks the extension for its JSON Schema and for what it thinks of its block, and holds the block against both.
+func (l Loader) checkExtension(ctx context.Context, e *Extension, known []schema.Problem) ([]schema.Problem, error) {
+	at := problem.Pointer("extensions", e.Name)
+	if slices.ContainsFunc(known, func(p schema.Problem) bool { return problem.Under(p.Pointer, at+"/plugin") }) {
+		return nil, nil
+	}
+	result, err := l.Check(ctx, *e)
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil && !e.Enabled:
+		return nil, nil // what is switched off need not work
+	case err != nil:
+		return []schema.Problem{problem.Errorf(at, "", "%v", err)}, nil
+	}
+	var problems []schema.Problem
+	if len(result.Description.ConfigSchema) > 0 {
+		problems, err = e.validate(result.Description.ConfigSchema)
+		if err != nil {
+			return []schema.Problem{problem.Errorf(at, "tell the author of the extension", "its own JSON Schema is broken: %v", err)}, nil
+		}
+	}
+	for _, p := range result.Problems {
+		p.Pointer = at + p.Pointer
+		// The schema has said it already, in the same words for every extension.
+		if !slices.ContainsFunc(problems, func(q schema.Problem) bool {
+			return problem.Under(p.Pointer, q.Pointer) || problem.Under(q.Pointer, p.Pointer)
+		}) {
+			problems = append(problems, p)
+		}
+	}
+	problems = append(problems, e.missingGrants(result.Description.Requires)...)
+	for i := range problems {
+		problems[i].Message = e.secrets.text(problems[i].Message)
+	}
+	return problems, nil
+}
+
+func (e *Extension) validate(configSchema json.RawMessage) ([]schema.Problem, error) {
+	block, err := decodeStrict(e.Block)
+	if err != nil {
+		return nil, err
+	}
+	return problem.Schema{Raw: configSchema, Base: []string{"extensions", e.Name}, Also: hostKeys}.Check(block)
+}
+
+// missingGrants returns a problem for each service that the extension requires and the block does not grant.
+func (e *Extension) missingGrants(requires []string) []schema.Problem {
+	if e.Grants == nil {
+		return nil
+	}
+	var problems []schema.Problem
+	for _, service := range requires {
+		if !slices.Contains(e.Grants, service) {
+			problems = append(problems, problem.Errorf(problem.Pointer("extensions", e.Name, "plugin", "grants"),
+				fmt.Sprintf("add %q", service), "the extension cannot do without the service %q, which it is not granted", service))
+		}
+	}
+	return problems
+}

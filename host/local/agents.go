@@ -1,0 +1,94 @@
+package local
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/stagehouse/stagehouse/host/store"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// agents implements schema.Agents.
+type agents struct{ *Runtime }
+
+var _ schema.Agents = agents{}
+
+// List returns one page of agents ordered by id. Its cursor holds the last id of the page before.
+func (s agents) List(_ context.Context, q schema.AgentQuery) (schema.AgentPage, error) {
+	last, err := agentList.place(q.Cursor)
+	if err != nil {
+		return schema.AgentPage{}, err
+	}
+	limit := schema.PageSize(q.Limit)
+	page := s.registry.after(last, limit+1, s.now(), func(a *schema.Agent) bool {
+		return (q.Status == "" || q.Status == a.Status) &&
+			(q.Skill == "" || slices.ContainsFunc(a.Skills, func(have string) bool { return strings.EqualFold(have, q.Skill) }))
+	})
+	if len(page) > limit {
+		return schema.AgentPage{Agents: page[:limit], NextCursor: agentList.cursor(page[limit-1].ID)}, nil
+	}
+	return schema.AgentPage{Agents: page}, nil
+}
+
+// Get returns one agent.
+func (s agents) Get(_ context.Context, id string) (schema.Agent, error) {
+	a, ok := s.registry.get(id, s.now())
+	if !ok {
+		return schema.Agent{}, notFound("agent", id)
+	}
+	return a, nil
+}
+
+// Update changes the mutable fields. A running agent thinks with its new brain from its next turn on.
+func (s agents) Update(ctx context.Context, id string, p schema.AgentPatch) (schema.Agent, error) {
+	if _, err := s.Get(ctx, id); err != nil {
+		return schema.Agent{}, err
+	}
+	patched, err := s.patchedBrain(ctx, id, p)
+	if err != nil {
+		return schema.Agent{}, err
+	}
+	err = s.store.Update(ctx, func(tx store.Tx) error {
+		a, err := tx.Agent(id)
+		if err != nil {
+			return err
+		}
+		if p.IfRevision != 0 && p.IfRevision != a.Revision {
+			return schema.Errorf(schema.CodeRevisionMismatch,
+				"agent %s has revision %d and not %d; read it again and repeat the change", id, a.Revision, p.IfRevision)
+		}
+		before := a.Agent
+		apply(&a.Agent, p)
+		if sameFields(before, a.Agent) {
+			return nil
+		}
+		a.Revision++
+		a.UpdatedAt = s.now()
+		if err := tx.PutAgent(a); err != nil {
+			return err
+		}
+		tx.OnCommit(func() {
+			s.registry.put(a)
+			if patched != nil {
+				s.registry.setBrain(id, patched)
+			}
+		})
+		return s.appendEvent(tx, schema.Event{Type: schema.EventUpdated, AgentID: id}, schema.Updated{Revision: a.Revision})
+	})
+	if err != nil {
+		return schema.Agent{}, s.orNotFound(err, "update agent", "agent", id)
+	}
+	return s.Get(ctx, id)
+}
+
+// apply changes the mutable fields as p says. Nothing stays shared with p.
+func apply(a *schema.Agent, p schema.AgentPatch) {
+	a.Name = p.Name.Apply(a.Name, a.ID)
+	a.Description = p.Description.Apply(a.Description, "")
+	a.Skills = slices.Clone(p.Skills.Apply(a.Skills, []string{}))
+	a.Persona = p.Persona.Apply(a.Persona, "")
+	a.Brain = p.Brain.Apply(a.Brain, schema.Brain{Provider: BuiltinBrain})
+	a.Brain.Options = cloneObject(a.Brain.Options)
+	a.Metadata = cloneObject(p.Metadata.Apply(a.Metadata, nil))
+}

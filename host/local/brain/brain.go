@@ -1,0 +1,71 @@
+// Package brain says how something that thinks for agents is plugged into the reference runtime: one method that turns a
+// message into a sequence of steps. Package brain/builtin is the one that needs nothing else.
+//
+// A brain decides; the runtime acts. A brain keeps no durable state, writes no events and stores no memories by itself:
+// it yields steps, and the runtime makes each of them durable and visible, in order.
+package brain
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// Brain thinks for one agent. Respond may be called for several turns at once.
+type Brain interface {
+	// Respond answers one message. The sequence ends after the reply: with a step Reply, or, if it yielded deltas, by
+	// ending. An error ends the turn as failed; its text is shown to whoever sent the message. When ctx ends the brain should
+	// stop soon: nothing that it still yields is kept. A panic is an error.
+	Respond(ctx context.Context, t Turn) iter.Seq2[Step, error]
+}
+
+// Factory makes the brain of an agent that is being started. It checks the options (schema.Brain.Options) and says what is
+// wrong with them, in words that are shown to whoever starts or changes the agent. It must not wait for anything that may be
+// away, and what it makes needs no closing. ctx ends when the brain is made, or when nobody waits for it any more: the agent
+// has failed to start by then, and what is made after all is dropped.
+type Factory func(ctx context.Context, agentID string, options schema.Object) (Brain, error)
+
+// Turn is what a brain may know when it answers.
+type Turn struct {
+	Agent     schema.Agent     // as it is now
+	Principal string           // who is talking
+	Message   schema.Message   // what was said
+	History   []schema.Message // what was said before in this conversation, oldest first; the newest part of it
+	Context   schema.Object    // what the sender gave along
+	Now       time.Time
+	Memory    Memory
+}
+
+// Memory is what the agent remembers and the principal of the turn may be told: its own and the shared ones.
+type Memory interface {
+	// Recall returns memories that share a word with text, best first.
+	Recall(ctx context.Context, text string, limit int) ([]schema.MemoryHit, error)
+	// Recent returns the newest memories, newest first.
+	Recent(ctx context.Context, limit int) ([]schema.MemoryItem, error)
+}
+
+// Step is one thing that a brain does: exactly one field is set.
+type Step struct {
+	Thought string          // what goes through its mind
+	Emotion *schema.Emotion // what the agent feels from now on
+	Action  *Action         // what it did, or has the runtime do
+	Delta   string          // the next piece of the reply
+	Reply   string          // the whole reply: the concatenation of the deltas, if there were any
+}
+
+// Action is something that an agent does. With Store set, the runtime keeps that memory, adds its id to Result under "id",
+// and shows the action, all in one commit.
+type Action struct {
+	Name   string // such as "memory.recall"
+	Input  schema.Object
+	Result schema.Object
+	Store  *Memo
+}
+
+// Memo is a memory to keep, of the agent and of the principal of the turn.
+type Memo struct {
+	Content  string
+	Metadata schema.Object
+}

@@ -1,0 +1,74 @@
+package local
+
+import (
+	"context"
+
+	"github.com/stagehouse/stagehouse/host/store"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// Conversation returns a conversation with a page of its messages.
+func (s chat) Conversation(ctx context.Context, q schema.ConversationQuery) (schema.Conversation, error) {
+	before, err := messageList.number(q.Cursor)
+	if err != nil {
+		return schema.Conversation{}, err
+	}
+	var c schema.Conversation
+	limit := schema.PageSize(q.Limit)
+	err = s.store.View(ctx, func(r store.Reader) error {
+		key, summary, err := r.ConversationOf(viewer(ctx), q.ID)
+		if err != nil {
+			return err
+		}
+		messages, first, err := r.Messages(key, before, limit)
+		if err != nil {
+			return err
+		}
+		c = schema.Conversation{ConversationSummary: summary, Messages: orNone(messages)}
+		if len(messages) < limit {
+			return nil
+		}
+		older, _, err := r.Messages(key, first, 1)
+		if len(older) > 0 {
+			c.NextCursor = messageList.numbered(first)
+		}
+		return err
+	})
+	if err != nil {
+		return schema.Conversation{}, s.orNotFound(err, "read conversation", "conversation", q.ID)
+	}
+	return c, nil
+}
+
+// Conversations lists the conversations that the caller may see, the last changed first.
+func (s chat) Conversations(ctx context.Context, q schema.ConversationsQuery) (schema.ConversationPage, error) {
+	before, err := conversationList.number(q.Cursor)
+	if err != nil {
+		return schema.ConversationPage{}, err
+	}
+	limit := schema.PageSize(q.Limit)
+	var page schema.ConversationPage
+	err = s.store.View(ctx, func(r store.Reader) error {
+		all, numbers, err := r.Conversations(store.ConversationsQuery{
+			Viewer: viewer(ctx), AgentID: q.AgentID, Before: before, Limit: limit + 1,
+		})
+		if len(all) > limit {
+			all = all[:limit]
+			page.NextCursor = conversationList.numbered(numbers[limit-1])
+		}
+		page.Conversations = orNone(all)
+		return err
+	})
+	if err != nil {
+		return schema.ConversationPage{}, s.fault("list conversations", err)
+	}
+	return page, nil
+}
+
+// orNone returns a list that is empty rather than nil: clients see [], not null.
+func orNone[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

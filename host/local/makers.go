@@ -1,0 +1,146 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// maxMaking bounds how many brains of one provider are being made at once, those included that nobody waits for any more.
+const maxMaking = 64
+
+// errSlow says that a brain was not made in time.
+var errSlow = errors.New("its factory took too long")
+
+// maker makes the brains of one provider.
+type maker struct {
+	provider string
+	factory  brain.Factory
+	places   chan struct{} // holds one entry for each call of the factory that has not returned
+}
+
+func newMakers(factories map[string]brain.Factory) map[string]*maker {
+	makers := make(map[string]*maker, len(factories))
+	for provider, f := range factories {
+		makers[provider] = &maker{provider: provider, factory: f, places: make(chan struct{}, maxMaking)}
+	}
+	return makers
+}
+
+// make returns when the factory does or ctx ends, and says why ctx has. A factory that takes no notice of ctx is left behind;
+// it keeps its place until it returns, so that there cannot be more than maxMaking of them.
+func (m *maker) make(ctx context.Context, agentID string, options schema.Object) (brain.Brain, error) {
+	type outcome struct {
+		brain brain.Brain
+		err   error
+	}
+	select {
+	case m.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("brain %s: %w", m.provider, context.Cause(ctx))
+	}
+	made := make(chan outcome, 1)
+	go func() {
+		defer func() { <-m.places }()
+		b, err := m.call(ctx, agentID, options)
+		made <- outcome{b, err}
+	}()
+	select {
+	case o := <-made:
+		if o.err != nil && ctx.Err() != nil {
+			o.err = fmt.Errorf("brain %s: %w", m.provider, context.Cause(ctx))
+		}
+		return o.brain, o.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("brain %s: %w", m.provider, context.Cause(ctx))
+	}
+}
+
+// call turns a panic of the factory into an error.
+func (m *maker) call(ctx context.Context, agentID string, options schema.Object) (made brain.Brain, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			made, err = nil, fmt.Errorf("brain %s failed to start: panic: %v", m.provider, p)
+		}
+	}()
+	made, err = m.factory(ctx, agentID, options)
+	if err != nil {
+		return nil, fmt.Errorf("brain %s: %w", m.provider, err)
+	}
+	if made == nil {
+		return nil, fmt.Errorf("brain %s: its factory made none", m.provider)
+	}
+	return made, nil
+}
+
+// shut waits until no call of the factory is under way, and reports whether that came to be before ctx ended. Nothing is made
+// after it.
+func (m *maker) shut(ctx context.Context) bool {
+	for range cap(m.places) {
+		select {
+		case m.places <- struct{}{}:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// starting bounds how long a brain may be in the making: by Options.StartTimeout, and by the life of the runtime.
+func (r *Runtime) starting(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, end := context.WithCancelCause(ctx)
+	released := context.AfterFunc(r.lifetime, func() { end(closing()) })
+	ctx, cancel := context.WithTimeoutCause(ctx, r.options.StartTimeout,
+		fmt.Errorf("%w: it made none within %s", errSlow, r.options.StartTimeout))
+	return ctx, func() {
+		cancel()
+		released()
+		end(nil)
+	}
+}
+
+// makeBrain makes a brain before ctx ends.
+func (r *Runtime) makeBrain(ctx context.Context, agentID string, b schema.Brain) (brain.Brain, error) {
+	m, ok := r.makers[b.Provider]
+	if !ok {
+		return nil, r.unknownBrain(b.Provider)
+	}
+	return m.make(ctx, agentID, b.Options)
+}
+
+func (r *Runtime) unknownBrain(provider string) error {
+	known := slices.Sorted(maps.Keys(r.makers))
+	return fmt.Errorf("there is no brain %.80q; this host has: %s", provider, strings.Join(known, ", "))
+}
+
+// patchedBrain makes the brain that p asks for, so that options which cannot work are refused and change nothing; nil if p
+// does not speak of it.
+func (r *Runtime) patchedBrain(ctx context.Context, id string, p schema.AgentPatch) (brain.Brain, error) {
+	if !p.Brain.Present {
+		return nil, nil
+	}
+	making, cancel := r.starting(ctx)
+	defer cancel()
+	b, err := r.makeBrain(making, id, p.Brain.Apply(schema.Brain{}, schema.Brain{Provider: BuiltinBrain}))
+	text := "update agent " + id + ": brain: "
+	switch {
+	case err == nil:
+		return b, nil
+	case ctx.Err() != nil:
+		return nil, r.fault("update agent", ctx.Err())
+	case r.lifetime.Err() != nil:
+		return nil, closing()
+	case errors.Is(err, errSlow):
+		return nil, schema.Errorf(schema.CodeDeadlineExceeded, "%s%w", text, err)
+	}
+	return nil, &schema.Error{
+		Code: schema.CodeInvalidArgument, Message: text + err.Error(),
+		Fields: []schema.FieldError{{Location: "brain", Message: err.Error()}}, Cause: err,
+	}
+}

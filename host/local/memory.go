@@ -1,0 +1,96 @@
+package local
+
+import (
+	"context"
+
+	"github.com/stagehouse/stagehouse/host/store"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// memory implements schema.Memory.
+type memory struct{ *Runtime }
+
+var _ schema.Memory = memory{}
+
+// Store remembers m for an agent, which need not be running.
+func (s memory) Store(ctx context.Context, m schema.NewMemory) (schema.MemoryItem, error) {
+	caller, err := someone(ctx)
+	if err != nil {
+		return schema.MemoryItem{}, err
+	}
+	item := schema.MemoryItem{
+		ID: s.ids.next(memoryPrefix), AgentID: m.AgentID, Principal: caller.Principal, Shared: m.Shared,
+		Content: m.Content, Metadata: m.Metadata, CreatedAt: s.now(),
+	}
+	err = s.store.Update(ctx, func(tx store.Tx) error {
+		if _, err := tx.Agent(m.AgentID); err != nil {
+			return err
+		}
+		return tx.InsertMemory(item)
+	})
+	if err != nil {
+		return schema.MemoryItem{}, s.orNotFound(err, "store memory", "agent", m.AgentID)
+	}
+	return item, nil
+}
+
+// Search returns memories that share a word with the text, best first.
+func (s memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schema.MemoryHit, err error) {
+	limit := schema.PageSize(q.Limit)
+	if q.Limit == 0 {
+		limit = schema.DefaultSearchLimit
+	}
+	if q.AgentID != "" {
+		if _, err := agents(s).Get(ctx, q.AgentID); err != nil {
+			return nil, err
+		}
+	}
+	err = s.store.View(ctx, func(r store.Reader) error {
+		hits, err = r.SearchMemories(store.MemoryQuery{Viewer: viewer(ctx), AgentID: q.AgentID, Text: q.Text, Limit: limit})
+		return err
+	})
+	if err != nil {
+		return nil, s.fault("search memories", err)
+	}
+	return hits, nil
+}
+
+// Get returns one memory of the agent.
+func (s memory) Get(ctx context.Context, agentID, id string) (item schema.MemoryItem, err error) {
+	err = s.store.View(ctx, func(r store.Reader) error {
+		item, err = visibleMemory(ctx, r, agentID, id)
+		return err
+	})
+	if err != nil {
+		return schema.MemoryItem{}, s.orNotFound(err, "read memory", "memory", id)
+	}
+	return item, nil
+}
+
+// Delete forgets one memory of the agent.
+func (s memory) Delete(ctx context.Context, agentID, id string) error {
+	err := s.store.Update(ctx, func(tx store.Tx) error {
+		item, err := visibleMemory(ctx, tx, agentID, id)
+		if err != nil {
+			return err
+		}
+		if v := viewer(ctx); item.Principal != v.Principal && !v.Everything {
+			return schema.Errorf(schema.CodePermissionDenied, "memory %s is shared and belongs to somebody else; only its owner and %q may delete it",
+				id, schema.ScopeAdmin)
+		}
+		return tx.DeleteMemory(id)
+	})
+	return s.orNotFound(err, "delete memory", "memory", id)
+}
+
+func visibleMemory(ctx context.Context, r store.Reader, agentID, id string) (schema.MemoryItem, error) {
+	item, err := r.Memory(id)
+	if err != nil {
+		return item, err
+	}
+	v := viewer(ctx)
+	if item.AgentID != agentID || !item.Shared && item.Principal != v.Principal && !v.Everything {
+		return schema.MemoryItem{}, store.ErrNotFound
+	}
+	return item, nil
+}

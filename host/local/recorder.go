@@ -1,0 +1,98 @@
+package local
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/stagehouse/stagehouse/host/store"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// errRunOver says that the run of a turn has ended meanwhile, by a cancel, say; nothing more of it is kept.
+var errRunOver = errors.New("the run is over")
+
+// maxUnwritten bounds how many steps of one turn wait to be written before its brain has to.
+const maxUnwritten = 256
+
+// recorder writes the steps of one turn in order, without making the brain wait for the disk: the steps that come while a
+// commit is under way share the next one. It is used by one goroutine.
+type recorder struct {
+	store store.Store
+	runID string
+	ops   []<-chan error // handed over, in order
+
+	mu    sync.Mutex
+	steps []func(store.Tx) error // not taken by a transaction yet
+}
+
+// add has the step written. Its error may be that of an earlier one.
+func (rec *recorder) add(step func(store.Tx) error) error {
+	rec.mu.Lock()
+	rec.steps = append(rec.steps, step)
+	first, many := len(rec.steps) == 1, len(rec.steps) >= maxUnwritten
+	rec.mu.Unlock()
+	if first { // otherwise a transaction that takes them all is handed over already
+		rec.ops = append(rec.ops, rec.store.Submit(rec.transaction()))
+	}
+	if many {
+		return rec.flush()
+	}
+	return rec.reap()
+}
+
+// transaction returns a function that takes all steps that wait when it first runs. It keeps them, for it may run again.
+func (rec *recorder) transaction() func(store.Tx) error {
+	var mine []func(store.Tx) error
+	return func(tx store.Tx) error {
+		if mine == nil {
+			rec.mu.Lock()
+			mine, rec.steps = rec.steps, nil
+			rec.mu.Unlock()
+		}
+		if err := stillRunning(tx, rec.runID); err != nil {
+			return err
+		}
+		for _, step := range mine {
+			if err := step(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func stillRunning(tx store.Tx, runID string) error {
+	run, err := tx.Run(runID)
+	if err == nil && run.Status != schema.RunRunning {
+		return errRunOver
+	}
+	return err
+}
+
+// reap looks at what is done, without waiting.
+func (rec *recorder) reap() error {
+	for len(rec.ops) > 0 {
+		select {
+		case err := <-rec.ops[0]:
+			rec.ops = rec.ops[1:]
+			if err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// flush waits until everything is durable.
+func (rec *recorder) flush() error {
+	var first error
+	for _, op := range rec.ops {
+		if err := <-op; err != nil && first == nil {
+			first = err
+		}
+	}
+	rec.ops = nil
+	return first
+}

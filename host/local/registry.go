@@ -1,0 +1,171 @@
+package local
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/local/mood"
+	"github.com/stagehouse/stagehouse/host/store"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// registry is what reads see of the agents: the committed state, and the brains of those that run. It is changed in the
+// commit hooks of the store only, so whoever has seen an event, or had an answer, sees the state that it tells of.
+type registry struct {
+	mu     sync.RWMutex
+	agents map[string]*entry
+	sorted []string // ids
+}
+
+type entry struct {
+	kept   store.Agent
+	brain  brain.Brain   // nil unless the agent is running
+	moving chan struct{} // closed when the transition under way is over; nil if there is none
+}
+
+func newRegistry() *registry { return &registry{agents: map[string]*entry{}} }
+
+// put makes a committed state visible. Emotions are changed by feel alone.
+func (g *registry) put(a store.Agent) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	e, ok := g.agents[a.ID]
+	if !ok {
+		e = &entry{kept: a}
+		g.agents[a.ID] = e
+		at, _ := slices.BinarySearch(g.sorted, a.ID)
+		g.sorted = slices.Insert(g.sorted, at, a.ID)
+	}
+	feeling, at := e.kept.Emotion, e.kept.EmotionAt
+	e.kept = a
+	e.kept.Emotion, e.kept.EmotionAt = feeling, at
+	if a.Status != schema.AgentRunning {
+		e.brain = nil
+	}
+}
+
+func (g *registry) feel(id string, e schema.Emotion, at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if a, ok := g.agents[id]; ok {
+		a.kept.Emotion, a.kept.EmotionAt = e, at
+	}
+}
+
+func (g *registry) setBrain(id string, b brain.Brain) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if a, ok := g.agents[id]; ok && a.kept.Status == schema.AgentRunning {
+		a.brain = b
+	}
+}
+
+func (g *registry) brain(id string) brain.Brain {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if a, ok := g.agents[id]; ok {
+		return a.brain
+	}
+	return nil
+}
+
+// beginMove marks a transition as under way.
+func (g *registry) beginMove(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.agents[id].moving = make(chan struct{})
+}
+
+func (g *registry) endMove(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if e := g.agents[id]; e.moving != nil {
+		close(e.moving)
+		e.moving = nil
+	}
+}
+
+// moving returns a channel that is closed when the transition under way is over, or nil if there is none.
+func (g *registry) moving(id string) <-chan struct{} {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if e, ok := g.agents[id]; ok {
+		return e.moving
+	}
+	return nil
+}
+
+// get returns an agent as clients see it at that moment.
+func (g *registry) get(id string, now time.Time) (schema.Agent, bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	e, ok := g.agents[id]
+	if !ok {
+		return schema.Agent{}, false
+	}
+	return present(e.kept, now), true
+}
+
+// after returns up to limit agents with an id above id that f accepts, ordered by id.
+func (g *registry) after(id string, limit int, now time.Time, f func(*schema.Agent) bool) []schema.Agent {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	from, found := slices.BinarySearchFunc(g.sorted, id, cmp.Compare[string])
+	if found {
+		from++
+	}
+	page := []schema.Agent{}
+	for _, id := range g.sorted[from:] {
+		if len(page) == limit {
+			break
+		}
+		if e := g.agents[id]; f(&e.kept.Agent) {
+			page = append(page, present(e.kept, now))
+		}
+	}
+	return page
+}
+
+// present returns the agent with its emotion decayed to now, and nothing in it shared with what is kept.
+func present(a store.Agent, now time.Time) schema.Agent {
+	out := a.Agent
+	out.Emotion = mood.Decay(a.Emotion, now.Sub(a.EmotionAt))
+	out.Skills = slices.Clone(a.Skills)
+	if out.Skills == nil {
+		out.Skills = []string{}
+	}
+	out.Metadata = cloneObject(a.Metadata)
+	out.Brain.Options = cloneObject(a.Brain.Options)
+	return out
+}
+
+// cloneObject copies an object and everything in it.
+func cloneObject(o schema.Object) schema.Object {
+	if o == nil {
+		return nil
+	}
+	out := make(schema.Object, len(o))
+	for k, v := range o {
+		out[k] = cloneValue(v)
+	}
+	return out
+}
+
+func cloneValue(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return map[string]any(cloneObject(v))
+	case schema.Object:
+		return cloneObject(v)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = cloneValue(v[i])
+		}
+		return out
+	}
+	return v
+}

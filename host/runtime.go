@@ -1,0 +1,16 @@
+package host
+
+import (
+	"context"
+
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// Runtime is where agents live. host/local is the reference; anything that offers the services can take its place.
+type Runtime interface {
+	// Services returns what the runtime offers; a nil service is one that it does not. The host puts authorisation and
+	// the bounds of the contract in front of it, so that a runtime need not.
+	Services() schema.Services
+	// Close finishes the turns that are running until ctx is done, cancels the rest, and makes everything durable.
+	Close(ctx context.Context) error
+}

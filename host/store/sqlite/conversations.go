@@ -1,0 +1,135 @@
+package sqlite
+
+import (
+	"slices"
+
+	"github.com/stagehouse/stagehouse/host/store"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+const conversationColumns = `c.key, c.id, c.principal, c.title, c.agent_id, c.message_count, c.created_at, c.updated_at, c.changed`
+
+func scanConversation(row scanner) (key, changed int64, c schema.ConversationSummary, err error) {
+	var created, updated int64
+	err = row.Scan(&key, &c.ID, &c.Principal, &c.Title, &c.AgentID, &c.MessageCount, &created, &updated, &changed)
+	c.CreatedAt, c.UpdatedAt = timeAt(created), timeAt(updated)
+	return key, changed, c, err
+}
+
+// ConversationKey returns the key of the principal's conversation of that id.
+func (s *session) ConversationKey(principal, id string) (int64, error) {
+	var key int64
+	err := s.row(`SELECT key FROM conversations WHERE principal = ? AND id = ?`, []any{principal, id}, &key)
+	return key, err
+}
+
+// ConversationOf returns the viewer's own conversation of that id, or one that it may look at.
+func (s *session) ConversationOf(v store.Viewer, id string) (int64, schema.ConversationSummary, error) {
+	var key int64
+	var c schema.ConversationSummary
+	found := false
+	err := s.rows(`SELECT `+conversationColumns+` FROM conversations c WHERE c.id = ?1 AND (c.principal = ?2 OR ?3)
+		ORDER BY c.principal = ?2 DESC, c.changed DESC LIMIT 1`, []any{id, v.Principal, v.Everything}, func(row scanner) (err error) {
+		key, _, c, err = scanConversation(row)
+		found = true
+		return err
+	})
+	if err == nil && !found {
+		err = store.ErrNotFound
+	}
+	return key, c, err
+}
+
+// Conversations returns the last changed first, with the number of each one's last change.
+func (s *session) Conversations(q store.ConversationsQuery) ([]schema.ConversationSummary, []int64, error) {
+	query := `SELECT ` + conversationColumns + ` FROM conversations c WHERE `
+	var args []any
+	if !q.Viewer.Everything {
+		query += `c.principal = ? AND `
+		args = append(args, q.Viewer.Principal)
+	}
+	if q.AgentID != "" {
+		query += `c.agent_id = ? AND `
+		args = append(args, q.AgentID)
+	}
+	before := q.Before
+	if before == 0 {
+		before = 1<<63 - 1
+	}
+	var all []schema.ConversationSummary
+	var numbers []int64
+	err := s.rows(query+`c.changed < ? ORDER BY c.changed DESC LIMIT ?`, append(args, before, q.Limit), func(row scanner) error {
+		_, changed, c, err := scanConversation(row)
+		all, numbers = append(all, c), append(numbers, changed)
+		return err
+	})
+	return all, numbers, err
+}
+
+// InsertConversation inserts a conversation without messages.
+func (t *tx) InsertConversation(c schema.ConversationSummary) (int64, error) {
+	r, err := t.exec(`INSERT INTO conversations (principal, id, title, agent_id, message_count, changed, created_at, updated_at)
+		VALUES (?, ?, ?, ?, 0, 0, ?, ?)`, c.Principal, c.ID, c.Title, c.AgentID, nanos(c.CreatedAt), nanos(c.UpdatedAt))
+	if err != nil {
+		return 0, err
+	}
+	return r.LastInsertId()
+}
+
+// SetConversationAgent says which agent was spoken to last.
+func (t *tx) SetConversationAgent(conversation int64, agentID string) error {
+	return t.execOne(`UPDATE conversations SET agent_id = ? WHERE key = ?`, agentID, conversation)
+}
+
+// InsertMessage appends a message to a conversation.
+func (t *tx) InsertMessage(conversation int64, m schema.Message) error {
+	var emotion any
+	if m.Emotion != nil {
+		enc, err := nested{m.Emotion}.encode()
+		if err != nil {
+			return err
+		}
+		emotion = enc
+	}
+	r, err := t.exec(`INSERT INTO messages (id, conversation, role, content, agent_id, run_id, emotion, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, m.ID, conversation, string(m.Role), m.Content, m.AgentID, m.RunID, emotion, nanos(m.CreatedAt))
+	if err != nil {
+		return err
+	}
+	number, err := r.LastInsertId()
+	if err != nil {
+		return err
+	}
+	return t.execOne(`UPDATE conversations SET message_count = message_count + 1, changed = ?, updated_at = ? WHERE key = ?`,
+		number, nanos(m.CreatedAt), conversation)
+}
+
+// Messages returns a page of messages that ends before a number.
+func (s *session) Messages(conversation, before int64, limit int) ([]schema.Message, int64, error) {
+	if before == 0 {
+		before = 1<<63 - 1
+	}
+	var page []schema.Message
+	var first int64
+	err := s.rows(`SELECT m.number, m.id, c.id, m.role, m.content, m.agent_id, m.run_id, m.emotion, m.created_at
+		FROM messages m JOIN conversations c ON c.key = m.conversation
+		WHERE m.conversation = ? AND m.number < ? ORDER BY m.number DESC LIMIT ?`, []any{conversation, before, limit}, func(row scanner) error {
+		var m schema.Message
+		var created int64
+		var emotion *string
+		if err := row.Scan(&first, &m.ID, &m.ConversationID, &m.Role, &m.Content, &m.AgentID, &m.RunID, &emotion, &created); err != nil {
+			return err
+		}
+		m.CreatedAt = timeAt(created)
+		if emotion != nil {
+			m.Emotion = new(schema.Emotion)
+			if err := (nested{m.Emotion}).Scan(*emotion); err != nil {
+				return err
+			}
+		}
+		page = append(page, m)
+		return nil
+	})
+	slices.Reverse(page)
+	return page, first, err
+}

@@ -1,0 +1,130 @@
+// Package store says what a runtime keeps on disk and what it may rely on: transactions that share a commit, reads of one
+// consistent state, and an event log whose numbers are given inside the transaction that they tell of.
+//
+// It holds the interface and plain types only; package store/sqlite implements it. It knows the contract (package schema)
+// and nothing about who may see what beyond the [Viewer] that a query is given.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// What an implementation reports, to be found with errors.Is.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrExists   = errors.New("id is taken")
+	ErrClosed   = errors.New("store is closed")
+	ErrFull     = errors.New("the disk is full")
+)
+
+// Store keeps everything that a runtime must not forget. All methods are safe for concurrent use.
+type Store interface {
+	// Epoch identifies the event log of this store. It was made once, with the store.
+	Epoch() string
+	// Follow has f called with the events of every commit, in the order of their numbers, after the functions of
+	// [Tx.OnCommit]. It is called once, before the first Update. f must not block.
+	Follow(f func(events []schema.Event))
+	// Update runs fn in a transaction and returns when its effect is durable, or fn's own error, and then nothing of fn
+	// happened. Functions of concurrent callers run one after the other, in the order in which they were handed over, and may
+	// share one commit; a failing one does not disturb its neighbours. fn may run more than once, always against a state in
+	// which it has not happened; it must not block and must not keep the Tx. If ctx ends first, fn has not happened.
+	Update(ctx context.Context, fn func(Tx) error) error
+	// Submit is Update without waiting: the channel receives one value. Functions that one goroutine submits happen in the
+	// order of submission. Submit blocks only while the store's queue is full.
+	Submit(fn func(Tx) error) <-chan error
+	// View runs fn against one consistent state that includes every Update that has returned.
+	View(ctx context.Context, fn func(Reader) error) error
+	// Close finishes what was handed over, and closes. Later calls fail with ErrClosed.
+	Close() error
+}
+
+// Tx changes the store.
+type Tx interface {
+	Reader
+
+	PutAgent(a Agent) error // inserts or replaces
+	SetEmotion(agentID string, e schema.Emotion, at time.Time) error
+
+	InsertConversation(c schema.ConversationSummary) (key int64, err error) // ErrExists
+	InsertMessage(conversation int64, m schema.Message) error               // counts it, and makes the conversation the last changed
+	SetConversationAgent(conversation int64, agentID string) error
+	InsertRun(conversation int64, r schema.Run) error // ErrExists
+	UpdateRun(r schema.Run) error                     // status, reason, error, reply and times
+
+	InsertMemory(m schema.MemoryItem) error
+	DeleteMemory(id string) error // ErrNotFound
+
+	// AppendEvent gives e its cursor and keeps it. Whoever follows the store sees it after the commit, never before.
+	AppendEvent(e *schema.Event) error
+	// EvictEvents deletes up to limit events with a sequence number below first, oldest first, never the newest one, and
+	// returns how many.
+	EvictEvents(first uint64, limit int) (int, error)
+
+	// OnCommit has f called once, when this transaction is durable, before its events are shown to anybody and before Update
+	// returns. Calls of different transactions are made in the order of the transactions. f must not block.
+	OnCommit(f func())
+}
+
+// Reader reads the store. What is not there is ErrNotFound.
+type Reader interface {
+	Agents() ([]Agent, error) // ordered by id
+	Agent(id string) (Agent, error)
+
+	ConversationKey(principal, id string) (int64, error)
+	// ConversationOf returns the conversation of that id of the viewer; else, for a viewer of everything, the last changed one.
+	ConversationOf(v Viewer, id string) (int64, schema.ConversationSummary, error)
+	// Conversations returns the last changed first, and the change number of each, by which they are ordered.
+	Conversations(q ConversationsQuery) ([]schema.ConversationSummary, []int64, error)
+	// Messages returns up to limit messages before the number before (0 = the newest), in the order in which they were
+	// written, and the number of the first one.
+	Messages(conversation, before int64, limit int) ([]schema.Message, int64, error)
+
+	Run(id string) (schema.Run, error)
+	UnfinishedRuns(conversation int64) (int, error)        // how many
+	UnfinishedRunsOf(agentID string) ([]schema.Run, error) // "" = of every agent; oldest first
+
+	Memory(id string) (schema.MemoryItem, error)
+	// SearchMemories returns memories that share a word with q.Text, best first, ties the newer one first.
+	SearchMemories(q MemoryQuery) ([]schema.MemoryHit, error)
+	// RecentMemories returns the newest first; q.Text does not matter.
+	RecentMemories(q MemoryQuery) ([]schema.MemoryItem, error)
+
+	// Events returns up to limit events with a sequence number above after, in order.
+	Events(after uint64, limit int) ([]schema.Event, error)
+	// EventBounds returns the first and the last sequence number there is; first is last+1 if there is none.
+	EventBounds() (first, last uint64, err error)
+}
+
+// Agent is an agent as it is kept.
+type Agent struct {
+	schema.Agent           // with the emotion as it was at EmotionAt
+	EmotionAt    time.Time // zero = it never felt anything
+	Desired      bool      // whether it should run when the host does
+	Declared     []byte    // the declaration that was last merged, as JSON; nil = it is not declared
+}
+
+// Viewer is who looks: what belongs to nobody else, or to anybody at all.
+type Viewer struct {
+	Principal  string
+	Everything bool
+}
+
+// ConversationsQuery selects conversations.
+type ConversationsQuery struct {
+	Viewer  Viewer
+	AgentID string // "" = any
+	Before  int64  // only those with a smaller change number; 0 = from the start
+	Limit   int
+}
+
+// MemoryQuery selects memories that the viewer owns, that are shared, or all of them for a viewer of everything.
+type MemoryQuery struct {
+	Viewer  Viewer
+	AgentID string // "" = every agent
+	Text    string // plain words; nothing in it is an operator
+	Limit   int
+}
