@@ -1,0 +1,59 @@
+# The targets are what .ci/run calls, in its order. "go run ./host/cmd/stagehouse run" and "go test ./..." need none of them.
+
+GO ?= go
+FUZZTIME ?= 10s
+BIN := bin
+
+.PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node bench clean
+
+build: ## the host, with the built-in extensions inside
+	$(GO) build -trimpath -o $(BIN)/stagehouse ./host/cmd/stagehouse
+
+plugins: ## the extensions as programs of their own
+	$(GO) build -trimpath -o plugins/stagehouse-api ./extension/api/cmd/extension-api
+	$(GO) build -trimpath -o plugins/stagehouse-hello ./examples/hello
+
+test: ## everything; needs Go alone
+	$(GO) test ./...
+
+fmt: ## fails if a file is not formatted
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt these:"; echo "$$files"; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+race:
+	$(GO) test -race ./...
+
+cross: ## compiles for the other systems that are supported
+	GOOS=darwin $(GO) build ./...
+	GOOS=windows $(GO) build ./...
+
+tools: ## the pinned developer tools; takes minutes the first time
+	cd tools && for t in github.com/bufbuild/buf/cmd/buf google.golang.org/protobuf/cmd/protoc-gen-go \
+	  google.golang.org/grpc/cmd/protoc-gen-go-grpc github.com/golangci/golangci-lint/v2/cmd/golangci-lint; do \
+	  $(GO) build -o ../$(BIN)/ $$t || exit 1; done
+
+generate: ## the protobuf code, with the tools in $(BIN) or on the PATH
+	cd schema && PATH="$(CURDIR)/$(BIN):$$PATH" buf lint && PATH="$(CURDIR)/$(BIN):$$PATH" buf generate
+
+drift: generate ## fails if the committed protobuf code is not what the .proto files make
+	git diff --exit-code -- schema/gen
+
+lint: ## with the golangci-lint in $(BIN) or on the PATH
+	PATH="$(CURDIR)/$(BIN):$$PATH" golangci-lint run ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+e2e-node: build ## the reference page from Node, with the ws package
+	cd examples/e2e/node && npm ci --no-audit --no-fund && STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
+
+bench: ## ratios against named baselines
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+
+clean:
+	rm -rf $(BIN) plugins examples/e2e/node/node_modules
