@@ -99,7 +99,11 @@ func (p program) serve() int {
 			notice = goneNotice // a host that ends an extension drains it; this one may have been killed
 		}
 	case <-terminate:
-		log.Info("told to end by a signal; draining")
+		// The kernel sends it when one thread of a dying host ends, and others may live a moment longer. Until it is clear
+		// whose signal it is, the extension serves on.
+		if !isGone(line, parent, goneNotice) {
+			log.Info("told to end by a signal; draining")
+		}
 	case <-line.Gone():
 		log.Warn("the host is gone; draining")
 	}
@@ -114,12 +118,13 @@ func (p program) serve() int {
 	return 0
 }
 
-// goneNotice is how long the end of a connection to the host may be ahead of the news that the host is gone.
+// goneNotice is how long the end of a connection to the host, or the signal of its death, may be ahead of the news that
+// the host is gone.
 const goneNotice = 500 * time.Millisecond
 
 // isGone reports whether the host, which was parent, is gone, and waits for the news of it for as long as notice.
 func isGone(line tether.Line, parent int, notice time.Duration) bool {
-	if os.Getppid() != parent { // on Linux it is this that the signal of a dying host comes after
+	if os.Getppid() != parent {
 		return true
 	}
 	select {
