@@ -117,14 +117,14 @@ func (s *Server) updateAgent(ctx context.Context, in *updateAgentInput) (*agentO
 		}
 	}
 	if err != nil {
-		return nil, within("body", err)
+		return nil, within("body", err, "agentId")
 	}
 	return agentAnswer(a, nil)
 }
 
 func agentAnswer(a schema.Agent, err error) (*agentOutput, error) {
 	if err != nil {
-		return nil, err
+		return nil, within("path", err)
 	}
 	if a.Skills == nil {
 		a.Skills = []string{}

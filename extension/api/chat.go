@@ -165,7 +165,7 @@ func ofTurn(p *problem.Problem, a *schema.Accepted, cause error) error {
 func (s *Server) getConversation(ctx context.Context, in *conversationInput) (*conversationOutput, error) {
 	c, err := s.services.Chat.Conversation(ctx, schema.ConversationQuery{ID: in.ConversationID, Limit: in.Limit, Cursor: in.Cursor})
 	if err != nil {
-		return nil, within("query", err)
+		return nil, within("query", err, "conversationId")
 	}
 	if c.Messages == nil {
 		c.Messages = []schema.Message{}

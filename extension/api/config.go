@@ -89,8 +89,10 @@ func (c *Config) Validate() []schema.Problem {
 
 func (c *Config) validateAuth() []schema.Problem {
 	switch {
-	case c.Auth.Mode != AuthNone || loopback(c.Host):
+	case c.Auth.Mode != AuthNone:
 		return nil
+	case loopback(c.Host):
+		return []schema.Problem{caution("/auth/mode", "there is no authentication: everybody who can log in to this machine is an administrator", `use mode "token"`)}
 	case !c.Auth.AllowPublic:
 		return []schema.Problem{fault("/auth/mode", fmt.Sprintf("everybody who reaches %s would be an administrator", c.Host), `use mode "token", or host 127.0.0.1, or set auth.allowPublic if that is what you want`)}
 	default:

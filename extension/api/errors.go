@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -186,8 +187,9 @@ func summary(found []schema.FieldError) string {
 	return text
 }
 
-// within words an error of the host for a request whose values stand in place, "body" or "query".
-func within(place string, err error) error {
+// within words an error of the host for a request whose values stand in place, "body" or "query", but for those that stand
+// in the path.
+func within(place string, err error, path ...string) error {
 	if err == nil {
 		return nil
 	}
@@ -195,6 +197,9 @@ func within(place string, err error) error {
 	fields := make([]schema.FieldError, len(p.Errors))
 	for i, f := range p.Errors {
 		fields[i] = schema.FieldError{Location: place + "." + f.Location, Message: f.Message}
+		if slices.Contains(path, f.Location) {
+			fields[i].Location = "path." + f.Location
+		}
 	}
 	if len(fields) > 0 {
 		p.Errors = fields

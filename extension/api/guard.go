@@ -146,7 +146,7 @@ func unauthenticated(c *fiber.Ctx, st *state) error {
 	switch {
 	case st.denied == nil:
 		return schema.Errorf(schema.CodeUnauthenticated, "a token is needed: send Authorization: Bearer <token>")
-	case schema.CodeOf(st.denied) == schema.CodeUnauthenticated:
+	case st.token != "" && schema.CodeOf(st.denied) == schema.CodeUnauthenticated:
 		c.Set(fiber.HeaderWWWAuthenticate, challengeToken)
 	}
 	return st.denied

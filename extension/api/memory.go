@@ -95,7 +95,7 @@ func (s *Server) getMemory(ctx context.Context, in *memoryInput) (*memoryOutput,
 	}
 	item, err := m.Get(ctx, in.AgentID, in.MemoryID)
 	if err != nil {
-		return nil, err
+		return nil, within("path", err)
 	}
 	return &memoryOutput{Body: item}, nil
 }

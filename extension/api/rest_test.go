@@ -105,6 +105,8 @@ func TestBadRequests(t *testing.T) {
 		"form":                    {"POST", send, "message=x", 415, "unsupported_media_type", nil, []string{"Content-Type", "application/x-www-form-urlencoded"}},
 		"text":                    {"POST", send, `{"message":"x"}`, 415, "unsupported_media_type", nil, []string{"Content-Type", "text/plain"}},
 		"odd content type":        {"POST", send, `{"message":"x"}`, 415, "unsupported_media_type", nil, []string{"Content-Type", "text/plain;a+json"}},
+		"json is no media type":   {"POST", send, `{"message":"x","message":"y"}`, 415, "unsupported_media_type", nil, []string{"Content-Type", "json"}},
+		"body nobody asked for":   {"POST", nyx + "/stop", "x=1", 415, "unsupported_media_type", nil, []string{"Content-Type", "application/x-www-form-urlencoded"}},
 		"other charset":           {"POST", send, `{"message":"x"}`, 415, "unsupported_media_type", nil, []string{"Content-Type", "application/json; charset=latin1"}},
 		"compressed":              {"POST", send, "\x1f\x8b", 415, "unsupported_media_type", nil, []string{"Content-Encoding", "gzip"}},
 		"too large":               {"POST", send, `{"message":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "too_large", nil, nil},

@@ -74,6 +74,7 @@ func TestFramesThatEndTheSocket(t *testing.T) {
 		"a list":           {websocket.MessageText, `[]`, 4400},
 		"null":             {websocket.MessageText, `null`, 4400},
 		"two":              {websocket.MessageText, `{"type":"ping"}{}`, 4400},
+		"half a character": {websocket.MessageText, `{"type":"ping","id":"\ud800"}`, 4400},
 		"deep":             {websocket.MessageText, `{"type":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, 4400},
 		"binary":           {websocket.MessageBinary, `{"type":"ping"}`, 4400},
 		"too big":          {websocket.MessageText, `{"type":"ping","id":"` + strings.Repeat("x", 4096) + `"}`, 1009},
@@ -100,6 +101,43 @@ func TestFramesThatEndTheSocket(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestWhatWasSentBeforeTheEndIsCarriedOut: a client that says goodbye, or makes a mistake, behind its commands.
+func TestWhatWasSentBeforeTheEndIsCarriedOut(t *testing.T) {
+	w := start(t, "", newFakeHost().services())
+	for name, end := range map[string][]byte{
+		"goodbye":      {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8},
+		"binary frame": {0x82, 0x81, 0, 0, 0, 0, 'x'},
+		"not JSON":     masked("{"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := dialRaw(t, w, "alice")
+			var all []byte
+			for i := range 20 {
+				all = append(all, masked(fmt.Sprintf(`{"type":"chat:message","agentId":"nyx","message":"m%d"}`, i))...)
+			}
+			if _, err := raw.conn.Write(append(all, end...)); err != nil {
+				t.Fatal(err)
+			}
+			acks := 0
+			for {
+				op, payload, err := raw.frame()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if op == 8 {
+					break
+				}
+				if strings.HasPrefix(string(payload), `{"type":"ack"`) {
+					acks++
+				}
+			}
+			if acks != 20 {
+				t.Errorf("%d of 20 commands were answered", acks)
+			}
+		})
 	}
 }
 

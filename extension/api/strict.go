@@ -27,8 +27,11 @@ func checkBody(c *fiber.Ctx) error {
 		return schema.Errorf(schema.CodeUnsupportedMediaType, "the request body must not be compressed")
 	}
 	body, contentType := c.Request().Body(), c.Get(fiber.HeaderContentType)
-	if len(body) == 0 || !isJSON(contentType) {
+	switch {
+	case len(body) == 0:
 		return nil // huma knows what to say about it
+	case !isJSON(contentType):
+		return schema.Errorf(schema.CodeUnsupportedMediaType, "the request body must be JSON, sent as Content-Type: application/json")
 	}
 	if _, parameters, err := mime.ParseMediaType(contentType); err == nil && parameters["charset"] != "" && !strings.EqualFold(parameters["charset"], "utf-8") {
 		return schema.Errorf(schema.CodeUnsupportedMediaType, "the request body must be UTF-8, which is what JSON is sent as; leave the charset out")

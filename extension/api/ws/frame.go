@@ -129,6 +129,9 @@ func (p *parser) parse(data []byte) (command, *schema.Error) {
 // object reads the members of a frame, and finds those that are there twice. An id that is there twice is none.
 func object(data []byte) (members map[string]json.RawMessage, wrong fields, malformed *schema.Error) {
 	duplicates, err := strictjson.Check(data, "")
+	if err == nil {
+		err = strictjson.CheckText(data)
+	}
 	if err != nil {
 		return nil, nil, schema.Errorf(schema.CodeMalformed, "%w", err)
 	}

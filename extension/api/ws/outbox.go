@@ -129,6 +129,16 @@ func (o *outbox) finishing() bool {
 	return o.end != nil
 }
 
+// verdict returns how the session ends; zero while that is not known.
+func (o *outbox) verdict() farewell {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.end == nil {
+		return farewell{}
+	}
+	return *o.end
+}
+
 // ending returns by when a session that ends must have written what it can; ok is false while the end is not known.
 func (o *outbox) ending() (until time.Time, ok bool) {
 	o.mu.Lock()

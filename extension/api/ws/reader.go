@@ -10,10 +10,11 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// job is one frame for the worker.
+// job is one frame for the worker, or the end of them.
 type job struct {
 	command command
 	wrong   *schema.Error // what is wrong with the frame
+	end     *farewell     // how the session ends; wrong, if there is any, is told before
 }
 
 // read reads frames until the client goes or the connection breaks, and returns how the session ends then. Once the
@@ -44,7 +45,7 @@ func (s *session) read() farewell {
 			s.fatal(CloseTooBig, "frame too big", schema.Errorf(schema.CodeTooLarge, "the frame is over the limit of %d bytes", s.srv.opts.Limits.FrameBytes))
 		case !utf8.Valid(data):
 			// RFC 6455 §8.1 asks for it; the library does not look.
-			s.out.finish(farewell{code: CloseInvalidText, reason: "a text frame is not valid UTF-8"})
+			s.hand(&job{end: &farewell{code: CloseInvalidText, reason: "a text frame is not valid UTF-8"}})
 		default:
 			s.accept(data)
 		}
@@ -95,19 +96,34 @@ func (s *session) accept(data []byte) {
 		}
 		return
 	}
+	s.hand(&job{command: c, wrong: wrong})
+}
+
+// hand gives the worker a job, as soon as there is room for it.
+func (s *session) hand(j *job) {
 	s.pause(func() {
 		select {
-		case s.jobs <- &job{c, wrong}:
+		case s.jobs <- j:
 		case <-s.out.ended:
 		case <-s.ctx.Done():
 		}
 	})
 }
 
-// fatal tells the client what is wrong and ends the session.
-func (s *session) fatal(code int, reason string, err error) {
-	s.fail(nil, err)
-	s.out.finish(farewell{code: code, reason: reason})
+// fatal tells the client what is wrong and ends the session, after everything that came before.
+func (s *session) fatal(code int, reason string, wrong *schema.Error) {
+	s.hand(&job{wrong: wrong, end: &farewell{code: code, reason: reason}})
+}
+
+// leave ends the session as the client wishes, once what it has sent before has been carried out.
+func (s *session) leave(end farewell) {
+	s.hand(&job{end: &end})
+	s.pause(func() {
+		select {
+		case <-s.out.ended:
+		case <-s.ctx.Done():
+		}
+	})
 }
 
 // fail answers a command with an error frame.

@@ -80,7 +80,7 @@ func (s *session) run() {
 		if end := s.read(); end.silent {
 			s.cut()
 		} else {
-			s.out.finish(end)
+			s.leave(end)
 		}
 	})
 }

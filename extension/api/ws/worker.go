@@ -40,6 +40,11 @@ func (s *session) handle(j *job) {
 	isAuth := j.wrong == nil && j.command.Type == typeAuth
 	switch {
 	case s.out.finishing():
+	case j.end != nil:
+		if j.wrong != nil {
+			s.fail(nil, j.wrong)
+		}
+		s.out.finish(*j.end)
 	case !(isAuth && !authed) && !s.admit(caller, j.command): // a good token counts for its principal, a bad one for the address
 	case isAuth:
 		s.authenticate(j.command)

@@ -22,6 +22,7 @@ func (s *session) write() {
 	auth := time.NewTimer(s.srv.opts.Limits.AuthTimeout)
 	defer auth.Stop()
 	defer s.endReading()
+	defer s.noteEnd()
 	missed := 0
 	for {
 		select {
@@ -60,7 +61,6 @@ func (s *session) flush() (done bool) {
 	}
 	if end != nil && !end.silent {
 		*buf = append(*buf, closeFrame(end.code, end.reason)...)
-		s.noteEnd(end)
 	}
 	return !s.send(*buf) || end != nil
 }
@@ -90,9 +90,9 @@ func (s *session) send(b []byte) bool {
 	return !s.dead.Load()
 }
 
-// noteEnd logs that a client was too slow, which explains to an operator why it came again.
-func (s *session) noteEnd(end *farewell) {
-	if end.code == CloseSlow && end.reason != "" {
+// noteEnd logs that a client was too slow, whether it could be told or not, which explains to an operator why it came again.
+func (s *session) noteEnd() {
+	if end := s.out.verdict(); end.code == CloseSlow && end.reason != "" {
 		caller, _ := s.who()
 		s.log.Info("a slow WebSocket client is cut off", "principal", caller.Principal, "reason", end.reason)
 	}

@@ -41,6 +41,28 @@ func TestOpenAgainKeepsTheEpoch(t *testing.T) {
 	}
 }
 
+// TestNobodyElseReadsTheFiles: what people tell their agents is theirs, whatever the directory allows.
+func TestNobodyElseReadsTheFiles(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no such modes")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir)
+	update(t, s, func(tx store.Tx) error { return tx.AppendEvent(event(1)) })
+	files, _ := filepath.Glob(filepath.Join(dir, "*"))
+	if len(files) < 2 {
+		t.Errorf("there are only %v", files)
+	}
+	for _, f := range files {
+		if info, err := os.Stat(f); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, %v", f, info.Mode().Perm(), err)
+		}
+	}
+}
+
 func TestOpenInAnOddDirectory(t *testing.T) {
 	name := "odd dir #1 100% a+b&c=d ü"
 	if runtime.GOOS != "windows" {

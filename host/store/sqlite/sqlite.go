@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -42,6 +43,10 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	s := &Store{path: abs}
+	// SQLite would let everybody read a new file. Those beside it get the permissions of this one.
+	if f, err := os.OpenFile(abs, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+		_ = f.Close() // nothing was written; what else is wrong, SQLite finds out below
+	}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(explain(abs, err), s.closePools())
 	}

@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -104,19 +105,39 @@ func (m *mind) lastSaid() string {
 
 // question answers from memory, or says that it cannot.
 func (m *mind) question(u understanding) string {
+	if ownNameRE.MatchString(u.text) {
+		if n := m.name(); n != "" {
+			m.think("They told me what to call them.")
+			return m.say(lineAnswer, sentence("your name is "+n))
+		}
+	}
 	found := m.recall(u.text, u.about)
 	if reply := m.fromMemory(u, found); reply != "" {
 		return reply
 	}
-	if u.skill != "" {
+	if u.skill != "" && !ownRE.MatchString(u.text) {
 		return m.advise(u.skill)
 	}
 	if len(found) > 0 && found[0].share >= near {
 		m.think("Nothing that I remember answers this; the nearest is “%s”.", found[0].content)
-		return m.say(lineNear, sentence(tell(found[0])))
+		return m.say(lineNear, sentence(m.listed(nearest(found))))
 	}
 	m.think("I remember nothing about it, and I will not make something up.")
 	return m.say(lineUnknown)
+}
+
+var (
+	ownNameRE = regexp.MustCompile(`(?i)\bmy name\b|\bam i called\b`)
+	ownRE     = regexp.MustCompile(`(?i)\b(my|mine)\b`) // what somebody has, only they can tell
+)
+
+// nearest returns the findings that fit as well as the first one: which of them answers is not for rules to say.
+func nearest(found []finding) []finding {
+	n := 1
+	for n < len(found) && found[n].share == found[0].share {
+		n++
+	}
+	return found[:n]
 }
 
 // fromMemory returns an answer from what was found, or "".

@@ -118,6 +118,9 @@ func (m *mind) answer(u understanding) string {
 		return m.request(u)
 	case intentUnclear:
 		return m.say(lineUnclear)
+	case intentForget:
+		m.think("I can only add to what I remember, and I do not pretend otherwise.")
+		return m.say(lineForget)
 	case intentFeeling:
 		return m.empathise(u)
 	}

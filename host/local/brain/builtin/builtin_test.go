@@ -150,6 +150,18 @@ func TestTalks(t *testing.T) {
 			{"I need help with my code", "Programming", "Noted"}, {"Do I like tea?", "do not know", "Noted"}, {"I'm a bit tired", "happened", "Noted"},
 			{"Do you remember my cat?", "do not know", "Noted"}, {"I would like a coffee", "", "Noted"}, {"remember me?", "", "Noted"},
 		}},
+		"moods and insults are no facts": {"nyx", []line{
+			{"I am angry", "", "remember that you are"}, {"I am at the office right now", "", "you are at"}, {"I'm Alice's friend", "", "Alice"},
+			{"I hate you, you are stupid!", "", "hate"}, {"I really love this", "", "love this"}, {"I hate it when you do that", "", "hate"},
+			{"I am 30 years old", "you are 30 years old", ""}, {"I'm a nurse", "you're a nurse", ""},
+		}},
+		"the latest name": {"nyx", []line{{"Call me Robert", "Robert", ""}, {"I am called Bobby", "Bobby", ""}, {"What is my name?", "Bobby", "Robert"}}},
+		"memory and conversation": {"nyx", []line{
+			{"My dog is brown.", "stays in this conversation", ""}, {"My dog is called Rex.", "called Rex", ""}, {"What colour is my dog?", "brown", ""},
+		}},
+		"what only they can know": {"nyx", []line{{"What is my password?", "do not know", "Security is my field"}}},
+		"forgetting":              {"nyx", []line{{"My cat is called Miro", "Miro", ""}, {"Forget that my cat is called Miro.", "not possible", "keep it for good"}}},
+		"two people":              {"nyx", []line{{"Remember that you are my friend and I told you so", "I am your friend and you told me so", ""}}},
 		"from the conversation": {"nyx", []line{
 			{"The deploy key is in vault 7.", "stays in this conversation", ""},
 			{"where is the deploy key?", "earlier in this conversation you said: “The deploy key is in vault 7.”", ""},

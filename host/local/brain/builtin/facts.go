@@ -25,10 +25,11 @@ var (
 		{"about", "it names somebody or something of theirs", regexp.MustCompile(`(?i)^` + lead + `(my [^?]{1,60}? (?:is|are|was) (?:called|named) \S.*)$`)},
 		{"about", "it is about their life", regexp.MustCompile(`(?i)^` + lead + `(my (?:birthday|job|profession|home ?town|native language|mother tongue|pronouns|time ?zone|age|nickname|hobby|hobbies) (?:is|are) \S.*)$`)},
 		{"about", "it is about their life", regexp.MustCompile(`(?i)^` + lead + `(i (?:live|work|study|grew up|was born) (?:in|at|as|for|on|near|with) \S.*)$`)},
-		{"about", "it says who they are", regexp.MustCompile(`(?i)^` + lead + `((?:i am|i'm) (?:a|an|from|allergic to|based in|\d+ years old) ?\S.*)$`)},
+		{"about", "it says who they are", regexp.MustCompile(`(?i)^` + lead + `((?:i am|i'm) (?:(?:a|an|from|allergic to|based in) \S.*|\d+ years old\b.*))$`)},
 		{"about", "it is about somebody or something of theirs", regexp.MustCompile(`(?i)^` + lead + `(i have (?:a|an|one|two|three|four|five|\d+) (?:\w+ ){0,2}(?:cats?|dogs?|sons?|daughters?|brothers?|sisters?|kids?|children|wife|husband|partner|pets?)\b.*)$`)},
 	}
-	passing    = regexp.MustCompile(`(?i)^(?:i am|i'm) (?:a|an) (?:bit|little|lot|tad|mess|wreck)\b`)
+	// what is said of the moment, or of whoever listens, is nothing to keep
+	passing    = regexp.MustCompile(`(?i)^` + lead + `(?:(?:i am|i'm) (?:a|an) (?:bit|little|lot|tad|mess|wreck)|i (?:\S+ ){0,2}(?:like|love|enjoy|prefer|hate|dislike|adore|stand) (?:it |this |that )?(?:when |how |what |that )?(?:you|it|this|that)(?:'\w+)?)\b`)
 	sentenceRE = regexp.MustCompile(`[^.!?;\n]+(?:\.[^\s.!?;][^.!?;\n]*)*[.!?;]*`) // a dot inside a word ends nothing
 	clauseRE   = regexp.MustCompile(`(?i),? (?:and|but) (i |i'm |my )`)
 )

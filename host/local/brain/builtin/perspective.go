@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,33 +18,45 @@ var (
 		"i":   {"am": "are", "was": "were"},
 		"you": {"are": "am", "were": "was"},
 	}
+	// afterSubject are words that show a "you" before them to be a subject.
+	afterSubject = []string{"are", "were", "have", "had", "do", "did", "don't", "didn't", "can", "can't", "could", "will", "would", "should", "must", "may", "might", "know", "said", "think", "like"}
 )
 
 // toSecondPerson says what a person said about themselves as one says it to them: "my cat" becomes "your cat".
 func toSecondPerson(s string) string {
 	s = strings.ReplaceAll(s, "’", "'")
-	previous := ""
-	return wordRE.ReplaceAllStringFunc(s, func(w string) string {
-		lower := strings.ToLower(w)
-		said := previous
-		previous = lower
-		if v, ok := verbAfter[said][lower]; ok {
-			return v
+	var out strings.Builder
+	places, end := wordRE.FindAllStringIndex(s, -1), 0
+	for i, at := range places {
+		out.WriteString(s[end:at[0]])
+		end = at[1]
+		word := s[at[0]:at[1]]
+		before, after := "", ""
+		if i > 0 {
+			before = strings.ToLower(s[places[i-1][0]:places[i-1][1]])
 		}
-		out, ok := secondPerson[lower]
-		if !ok {
-			return w
+		if i+1 < len(places) {
+			after = strings.ToLower(s[places[i+1][0]:places[i+1][1]])
 		}
-		if lower == "you" && subjectYou(s) {
-			return "I"
-		}
-		return out
-	})
+		out.WriteString(turned(before, word, after))
+	}
+	out.WriteString(s[end:])
+	return out.String()
 }
 
-// subjectYou reports whether "you" is a subject in s, as far as the verb "to be" shows it.
-func subjectYou(s string) bool {
-	return strings.Contains(strings.ToLower(s), "you are") || strings.Contains(strings.ToLower(s), "you were")
+// turned returns what becomes of a word between two others.
+func turned(before, word, after string) string {
+	lower := strings.ToLower(word)
+	if v, ok := verbAfter[before][lower]; ok {
+		return v
+	}
+	if lower == "you" && slices.Contains(afterSubject, after) {
+		return "I"
+	}
+	if other, ok := secondPerson[lower]; ok {
+		return other
+	}
+	return word
 }
 
 // sentence makes a clause a sentence: a capital in front and a stop behind.

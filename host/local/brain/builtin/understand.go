@@ -23,6 +23,7 @@ const (
 	intentQuestion
 	intentRequest // to do something
 	intentFeeling
+	intentForget
 	intentStatement
 	intentUnclear // not a word in it
 )
@@ -52,6 +53,7 @@ var (
 		{intentWhoAreYou, regexp.MustCompile(`^(who|what) are you\b|^what can you do\b|^what('s| is) your (name|job|purpose)|^introduce yourself|^tell me about yourself|^are you (a |an )?(ai|bot|robot|human|real|person|machine|llm|language model)\b|^what do you do\b`)},
 		{intentWhatDidISay, regexp.MustCompile(`what (did|have) i (just |last )?(say|said|ask|asked|tell|told|write|wrote)\b|what was my last (message|question)`)},
 		{intentWhatDoYouKnow, regexp.MustCompile(`what do you (know|remember)( about me| of me)?\s*[?.!]*$|what have you (learned|learnt) about me|do you (know|remember) (anything about )?me\b|who am i\b`)},
+		{intentForget, regexp.MustCompile(`^(please |can you |could you |would you )?(forget|erase|delete|unlearn)\b`)},
 		{intentThanks, regexp.MustCompile(`^(thank you|thanks|thx|cheers|much appreciated)\b`)},
 		{intentBye, regexp.MustCompile(`^(bye|goodbye|good bye|see you|see ya|good night|farewell|ciao)\b`)},
 		{intentRequest, regexp.MustCompile(`^(please |can you |could you |would you |will you |help( me)?\b|i need (some |your )?(help|advice)|i want you to |i'd like you to |show me |write |explain |fix |make |create |build |give me )`)},
@@ -159,6 +161,8 @@ func (u *understanding) thought() string {
 		what = "They are asking about me"
 	case u.intent == intentWhatDoYouKnow, u.intent == intentWhatDidISay:
 		what = "They want to know what I have kept of what they told me"
+	case u.intent == intentForget:
+		what = "They want me to forget something"
 	case u.intent == intentQuestion:
 		what = "A question" + u.aboutWhat()
 	case u.intent == intentRequest:

@@ -108,7 +108,12 @@ var (
 		warm:  {"I am not sure what you mean. Can you put it in words for me?"},
 		dry:   {"No words in that. Rephrase?"},
 	}
-	lineGlad  = line{plain: {"That is good to hear!"}, warm: {"That makes me happy too! Tell me more about it."}, dry: {"Good. What made it so?"}}
+	lineGlad   = line{plain: {"That is good to hear!"}, warm: {"That makes me happy too! Tell me more about it."}, dry: {"Good. What made it so?"}}
+	lineForget = line{
+		plain: {"I cannot forget on request: what I was told stays until somebody deletes it from my memory. Tell me what is true now and I will keep that as well."},
+		warm:  {"I wish I could, but I cannot forget on request; what I was told stays until somebody deletes it. Tell me what is true now and I will keep that as well."},
+		dry:   {"Forgetting on request is not possible. Tell me what is true now and I will keep that as well."},
+	}
 	lineHeard = line{
 		plain: {"I hear you. I will know this as long as this conversation is here; say “remember that …” if I should keep it for good."},
 		warm:  {"I am listening. It stays in this conversation; if I should keep it for good, say “remember that …”."},
