@@ -9,8 +9,13 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// ErrClosed says that the manager is closed or closing.
-var ErrClosed = errors.New("the host is stopping its extensions")
+// Errors of a manager.
+var (
+	ErrClosed     = errors.New("the host is stopping its extensions")
+	ErrStopped    = errors.New("the extension is being stopped")
+	ErrSuperseded = errors.New("a newer reload of the extension took the place of this one")
+	ErrUnknown    = errors.New("no extension of that name runs")
+)
 
 // Phase is a step on the way from a program to an extension that runs.
 type Phase string
@@ -23,6 +28,7 @@ const (
 	PhaseConfigure Phase = "configure"
 	PhaseStart     Phase = "start"
 	PhaseHealth    Phase = "health"
+	PhaseTakeOver  Phase = "take over"
 )
 
 // StartError says why an extension does not run.

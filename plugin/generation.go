@@ -80,6 +80,27 @@ func (g *generation) ready(ctx context.Context, m *Manager, l *tether.Listeners)
 	return "", nil
 }
 
+// takeOver lets the generation accept connections, and has those of the one before come to it, if there is one.
+func (g *generation) takeOver(before *generation) error {
+	if before == nil {
+		return g.proc.Begin(nil)
+	}
+	older, younger, err := tether.Bridge()
+	if err != nil {
+		before.log.Warn("connections cannot move to the next generation; clients come again", "error", err.Error())
+	}
+	if older != nil {
+		defer func() { _, _ = older.Close(), younger.Close() }() // the processes have their own
+	}
+	if err := g.proc.Begin(younger); err != nil {
+		return err
+	}
+	if err := before.proc.Leave(older); err != nil {
+		before.log.Warn("the generation does not hear of its successor", "error", err.Error())
+	}
+	return nil
+}
+
 func (g *generation) init(ctx context.Context, m *Manager) error {
 	services := g.spec.granted(m.services)
 	id, err := g.proc.Offer(func(r grpc.ServiceRegistrar) {
@@ -158,8 +179,9 @@ func (g *generation) blame(ctx context.Context, err error) error {
 	return errors.New(e.Message)
 }
 
-// drain asks the process to finish within its time, and no longer than ctx.
-func (g *generation) drain(ctx context.Context) {
+// drain asks the process to finish within its time, and no longer than ctx. It is final where no other generation has taken
+// its place.
+func (g *generation) drain(ctx context.Context, final bool) {
 	bound := g.spec.DrainTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		bound = min(bound, time.Until(deadline))
@@ -169,7 +191,7 @@ func (g *generation) drain(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound+drainGrace)
 	defer cancel()
-	out, err := g.client.Drain(ctx, &pb.DrainRequest{DeadlineMs: bound.Milliseconds(), Final: true})
+	out, err := g.client.Drain(ctx, &pb.DrainRequest{DeadlineMs: bound.Milliseconds(), Final: final})
 	switch {
 	case err != nil:
 		g.log.Warn("the extension did not finish draining; it is ended now", "error", wire.FromStatus(err).Error())

@@ -70,12 +70,13 @@ type host struct {
 	runDir string
 }
 
-func newHost(t *testing.T, services schema.Services) *host {
+func newHost(t *testing.T, services schema.Services, opts ...plugin.Option) *host {
 	t.Helper()
 	h := &host{t: t, log: &logBuffer{}, runDir: t.TempDir()}
-	h.Manager = plugin.New(services,
+	h.Manager = plugin.New(services, append([]plugin.Option{
 		plugin.WithLogger(slog.New(slog.NewTextHandler(h.log, nil))), plugin.WithRunDir(h.runDir),
-		plugin.WithSupervision(quick()), plugin.WithHostVersion("test"))
+		plugin.WithSupervision(quick()), plugin.WithHostVersion("test"),
+	}, opts...)...)
 	t.Cleanup(func() {
 		h.close()
 		if t.Failed() {
@@ -133,6 +134,16 @@ func (h *host) await(what string, ok func(plugin.Status) bool) plugin.Status {
 	var s plugin.Status
 	eventually(h.t, what, func() bool { s = h.only(); return ok(s) })
 	return s
+}
+
+// directories returns the private directories of processes.
+func (h *host) directories() []os.DirEntry {
+	h.t.Helper()
+	entries, err := os.ReadDir(h.runDir)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return entries
 }
 
 func (h *host) awaitLog(text string) {

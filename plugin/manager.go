@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/stagehouse/stagehouse/plugin/process"
+	"github.com/stagehouse/stagehouse/plugin/tether"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -21,6 +22,7 @@ type Manager struct {
 	runDir      string
 	version     string
 	supervision Supervision
+	overlap     bool // two generations of an extension can be there at the same time
 	launcher    *process.Launcher
 
 	life   context.Context // ends when the manager closes
@@ -42,6 +44,7 @@ type Manager struct {
 func New(services schema.Services, opts ...Option) *Manager {
 	m := &Manager{
 		services: services, log: slog.New(slog.DiscardHandler), supervision: DefaultSupervision(),
+		overlap:   tether.Shared,
 		closeDone: make(chan struct{}),
 	}
 	for _, o := range opts {
@@ -78,6 +81,47 @@ func (m *Manager) Start(ctx context.Context, s Spec) error {
 	return err
 }
 
+// Reload replaces the running generation of an extension by one of s, which has its name. The new one is launched and goes
+// through all phases beside the old one, which serves until then; only a new one that is well takes its place. Then the old
+// one hands its connections over, finishes what is in flight, and ends; Reload has returned by then. With any error the old
+// generation goes on as if nothing had been: a *StartError says what is wrong with the new one, ErrSuperseded that another
+// Reload came before the new one was well. Where the system cannot share listeners between processes (see tether.Shared) the
+// old one ends first, and is started anew if the new one does not start.
+//
+// An extension that was broken or is being restarted is started at once.
+func (m *Manager) Reload(ctx context.Context, s Spec) error {
+	if err := s.validate(); err != nil {
+		return failed(s, 0, PhaseLaunch, err)
+	}
+	e := m.find(s.Name)
+	if e == nil {
+		return fmt.Errorf("reload extension %s: %w", s.Name, ErrUnknown)
+	}
+	return e.reload(ctx, s.withDefaults())
+}
+
+// Stop drains one extension and ends it; when ctx is done it is killed. It may be started again afterwards.
+func (m *Manager) Stop(ctx context.Context, name string) error {
+	e := m.find(name)
+	if e == nil {
+		return fmt.Errorf("stop extension %s: %w", name, ErrUnknown)
+	}
+	defer m.remove(e)
+	if err := e.stop(ctx); err != nil {
+		return fmt.Errorf("stop extension %s: %w", name, err)
+	}
+	return nil
+}
+
+func (m *Manager) find(name string) *extension {
+	for _, e := range m.all() {
+		if e.name == name {
+			return e
+		}
+	}
+	return nil
+}
+
 // add makes room for an extension; the caller calls m.starting.Done.
 func (m *Manager) add(s Spec) (*extension, error) {
 	m.mu.Lock()
@@ -85,7 +129,7 @@ func (m *Manager) add(s Spec) (*extension, error) {
 	if m.closed {
 		return nil, ErrClosed
 	}
-	if slices.ContainsFunc(m.extensions, func(e *extension) bool { return e.spec.Name == s.Name }) {
+	if slices.ContainsFunc(m.extensions, func(e *extension) bool { return e.name == s.Name }) {
 		return nil, failed(s, 0, PhaseLaunch, errors.New("an extension of that name is running already"))
 	}
 	if m.runDir == "" {
@@ -119,7 +163,7 @@ func (m *Manager) sweep() {
 func (m *Manager) holder(network, address string) string {
 	for _, e := range m.all() {
 		if e.listeners.At(network, address) {
-			return e.spec.Name
+			return e.name
 		}
 	}
 	return ""
@@ -167,7 +211,7 @@ func (m *Manager) close(ctx context.Context) error {
 	var errs []error
 	for _, e := range slices.Backward(m.all()) {
 		if err := e.stop(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop extension %s: %w", e.spec.Name, err))
+			errs = append(errs, fmt.Errorf("stop extension %s: %w", e.name, err))
 		}
 	}
 	m.launcher.Close()

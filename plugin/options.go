@@ -34,6 +34,10 @@ type Supervision struct {
 	RestartMax  time.Duration
 	StableAfter time.Duration
 
+	// BreakAfter is how many times in a row the process may die or fail to start, without having been well for StableAfter,
+	// until the extension counts as broken: then its listeners are let go, and it is started anew only by a reload. 0 = never.
+	BreakAfter int
+
 	KillTimeout time.Duration // for a process that was asked to go, until its process group is killed
 }
 
@@ -46,6 +50,7 @@ func DefaultSupervision() Supervision {
 		RestartMin:     100 * time.Millisecond,
 		RestartMax:     30 * time.Second,
 		StableAfter:    30 * time.Second,
+		BreakAfter:     10,
 		KillTimeout:    3 * time.Second,
 	}
 }

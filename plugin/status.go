@@ -1,9 +1,6 @@
 package plugin
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // State is what an extension is doing.
 type State string
@@ -13,6 +10,7 @@ const (
 	StateStarting   State = "starting"
 	StateRunning    State = "running"
 	StateRestarting State = "restarting" // it died or hung, and is started anew; connects to it wait
+	StateBroken     State = "broken"     // it died again and again, and is not started any more until it is reloaded
 	StateDraining   State = "draining"
 	StateStopped    State = "stopped"
 )
@@ -27,12 +25,16 @@ type Status struct {
 	Restarts   int       `json:"restarts"`            // since the first start
 	LastError  string    `json:"lastError,omitempty"` // why it was last restarted, or could not be
 	Listeners  []string  `json:"listeners"`           // addresses that it serves on
+	Memory     uint64    `json:"memory,omitempty"`    // of its process, resident, in bytes; 0 = the system does not tell
 }
 
 func (e *extension) status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.now
-	s.Listeners = slices.Clone(s.Listeners)
+	s.Listeners = append([]string{}, s.Listeners...)
+	if e.current != nil {
+		s.Memory = e.current.proc.Memory()
+	}
 	return s
 }

@@ -7,10 +7,11 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// Extension is what an author implements. It may implement [Validator], [Drainer], [HealthChecker] and [Schemer] too.
+// Extension is what an author implements. It may implement [Validator], [Mover], [Drainer], [HealthChecker] and
+// [Schemer] too.
 //
 // The sdk calls, in this order: the strict decoding of the configuration into the struct, Validate, Start, then Health
-// again and again while it serves, then Drain. Start is called once. A panic in any of them is contained and reported.
+// again and again while it serves, then Move, if another generation takes its place, then Drain. Start is called once. A panic in any of them is contained and reported.
 type Extension interface {
 	// Start begins to serve and returns. ctx bounds the starting only; what goes on afterwards belongs to Host.Serve and
 	// Host.Go, or uses Host.Context. An error, or a panic, means that the extension does not start.
@@ -32,6 +33,14 @@ type Validator interface {
 // drained, and is reported to the host.
 type Drainer interface {
 	Drain(ctx context.Context) error
+}
+
+// Mover is implemented by an extension that keeps connections beyond the requests that made them, such as WebSockets (see
+// package handover). While the extension is replaced, Move hands them over to the generation after, as far as it can: it is
+// called before Drain, once at once and once again when no server has a connection any more, and returns when all that can
+// move have moved, or ctx is done. A connection that is still here then is for Drain to end.
+type Mover interface {
+	Move(ctx context.Context)
 }
 
 // HealthChecker is implemented by an extension that knows better than the sdk whether it is well. Health is called every

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/sdk/handover"
 )
 
 // Host is what an extension sees of the host that runs it. All methods are safe for concurrent use.
@@ -33,16 +34,21 @@ func (h *Host) Final() bool { return h.life.final.Load() }
 // Listen announces on the address. Under a host that can hand over descriptors it is the host that binds, and keeps the
 // listener beyond this process, so that no connection is refused while the extension is restarted or replaced; elsewhere
 // it is bound here. The error of a taken address names it and says what to do.
+//
+// The listener accepts nothing until the extension is well and takes the place of the generation before. Its connections
+// can move to the generation after: those of Host.Serve do; for those of another server see package handover.
 func (h *Host) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	ln, err := h.life.listen(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.life.listening(ln); err != nil {
-		return nil, err
-	}
-	return ln, nil
+	return h.life.listening(ln, handover.Place{Network: network, Address: address})
 }
+
+// OnMoved says who takes the connections that the generation before has moved with a state of its own. f is called for each
+// in a goroutine of its own, owns the connection, and does not take long: what goes on with it is for Host.Go, or for a
+// server. It is called in Start.
+func (h *Host) OnMoved(f func(c *handover.Conn, state []byte)) { h.life.conns.OnSession(f) }
 
 // Serve serves HTTP on ln in the background until the extension drains: then no new connection is accepted, requests in
 // flight get until the deadline of the drain, and the rest is cut off. A panic in the handler is contained and logged.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/stagehouse/stagehouse/sdk/handover"
 )
 
 // Limits of the servers of Host.Serve. The body of a request is the handler's concern (http.ResponseController).
@@ -26,21 +28,25 @@ type listenFunc func(ctx context.Context, network, address string) (net.Listener
 type lifetime struct {
 	log    *slog.Logger
 	listen listenFunc
+	others Generations
+	conns  *handover.Set
 
 	ctx  context.Context // Host.Context: ends after the drain
 	end  context.CancelFunc
 	work context.Context // Host.Go: ends when the drain begins
 	stop context.CancelFunc
 
-	final   atomic.Bool // of the drain: nothing follows
-	leaving atomic.Bool // the drain has begun
+	final    atomic.Bool // of the drain: nothing follows
+	replaced atomic.Bool // the drain is there because another generation has taken the place of this one
+	leaving  atomic.Bool // the drain has begun
 
 	mu        sync.Mutex
 	failure   error // the first one
 	listeners []net.Listener
 	servers   []*server
-	running   int           // goroutines of Host.Go and Host.Serve
-	idle      chan struct{} // closed when a drain waits and running is 0
+	following sync.WaitGroup // of the goroutine that waits for its turn
+	running   int            // goroutines of Host.Go and Host.Serve
+	idle      chan struct{}  // closed when a drain waits and running is 0
 }
 
 // server is one of Host.Serve.
@@ -50,22 +56,49 @@ type server struct {
 }
 
 // newLifetime returns a lifetime that ends with end, which ctx does not outlive.
-func newLifetime(ctx context.Context, log *slog.Logger, listen listenFunc) *lifetime {
-	l := &lifetime{log: log, listen: listen}
+func newLifetime(ctx context.Context, log *slog.Logger, listen listenFunc, others Generations) *lifetime {
+	if others == nil {
+		others = alone{}
+	}
+	l := &lifetime{log: log, listen: listen, others: others, conns: handover.New(others.Serving(), log)}
 	l.ctx, l.end = context.WithCancel(ctx)
 	l.work, l.stop = context.WithCancel(l.ctx)
+	l.following.Go(l.follow)
 	return l
 }
 
+// alone is a process without other generations.
+type alone struct{}
+
+func (alone) Serving() <-chan struct{} {
+	always := make(chan struct{})
+	close(always)
+	return always
+}
+func (alone) Left()                                   {}
+func (alone) Predecessor() *net.UnixConn              { return nil }
+func (alone) Successor(context.Context) *net.UnixConn { return nil }
+
+// follow takes over, when it is time, what the generation before has.
+func (l *lifetime) follow() {
+	select {
+	case <-l.others.Serving():
+		if from := l.others.Predecessor(); from != nil {
+			l.conns.Receive(from)
+		}
+	case <-l.work.Done():
+	}
+}
+
 // listening takes ln over, or closes it where the extension is on its way out.
-func (l *lifetime) listening(ln net.Listener) error {
+func (l *lifetime) listening(ln net.Listener, p handover.Place) (net.Listener, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.leaving.Load() {
-		return errors.Join(errors.New("the extension is draining; it listens nowhere any more"), ln.Close())
+		return nil, errors.Join(errors.New("the extension is draining; it listens nowhere any more"), ln.Close())
 	}
 	l.listeners = append(l.listeners, ln)
-	return nil
+	return l.conns.Listen(ln, p), nil
 }
 
 // addresses returns where the extension listens.
@@ -81,7 +114,8 @@ func (l *lifetime) addresses() []string {
 
 func (l *lifetime) serve(ln net.Listener, handler http.Handler) {
 	s := &server{http: &http.Server{
-		Handler:           handler,
+		Handler:           expecting(handler),
+		ConnContext:       withConn,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -105,6 +139,11 @@ func (s *server) connState() func(net.Conn, http.ConnState) {
 	var mu sync.Mutex
 	active := map[net.Conn]bool{}
 	return func(c net.Conn, state http.ConnState) {
+		if state == http.StateIdle {
+			if moving := handover.Of(c); moving != nil {
+				moving.IdleAfterRequest()
+			}
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if state == http.StateActive {
@@ -114,6 +153,24 @@ func (s *server) connState() func(net.Conn, http.ConnState) {
 		}
 		s.active.Store(int64(len(active)))
 	}
+}
+
+// connKey is under which the handler finds the connection of its request.
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, handover.Of(c))
+}
+
+// expecting tells the connection of every request how long its body is: net/http reads ahead, and may have read more than
+// the request when it has answered it.
+func expecting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, _ := r.Context().Value(connKey{}).(*handover.Conn); c != nil {
+			c.Expect(r.ContentLength)
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // run starts f in a goroutine that the drain waits for.
@@ -152,16 +209,17 @@ func (l *lifetime) health() error {
 	return l.failure
 }
 
-// finish carries extra out, if there is any, stops accepting, lets what is in flight finish until ctx is done, cuts off the
-// rest and returns how many requests and goroutines that were, and why extra has failed, if it had the time. It is called
-// once.
-func (l *lifetime) finish(ctx context.Context, extra func(context.Context) error) (int, error) {
+// finish hands over what can move, if another generation takes the place of this one; then it carries the extension's own
+// drain out, if there is any, stops accepting, lets what is in flight finish until ctx is done, cuts off the rest and returns
+// how many requests and goroutines that were, and why the own drain has failed, if it had the time. It is called once.
+func (l *lifetime) finish(ctx context.Context, ext ownDrain) (int, error) {
 	l.leaving.Store(true)
+	l.handOver(ctx, ext.move)
 	own := make(chan error, 1)
-	if extra == nil {
+	if ext.drain == nil {
 		own <- nil
 	} else {
-		go func() { own <- contain(l.log, "Drain", func() error { return extra(ctx) }) }()
+		go func() { own <- contain(l.log, "Drain", func() error { return ext.drain(ctx) }) }()
 		lead(ctx, own)
 	}
 	l.stop()
@@ -174,7 +232,42 @@ func (l *lifetime) finish(ctx context.Context, extra func(context.Context) error
 	l.end()
 	cut += l.wait(ctx)
 	l.closeListeners()
+	l.following.Wait()
+	l.conns.Close()
 	return cut, err
+}
+
+// Bounds of a hand-over.
+const (
+	successorWait = time.Second // for the word of the host on who follows
+	afterHandOver = time.Second // what is left of the drain for connections that did not move
+)
+
+// handOver gives the connections to the generation after. What is in flight finishes here, and moves then.
+func (l *lifetime) handOver(ctx context.Context, move func(context.Context)) {
+	if !l.replaced.Load() {
+		return
+	}
+	waiting, cancel := context.WithTimeout(ctx, successorWait)
+	to := l.others.Successor(waiting)
+	cancel()
+	if to == nil {
+		return
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(afterHandOver, time.Until(deadline)/2)))
+		defer cancel()
+	}
+	contained := func(ctx context.Context) {
+		if move == nil {
+			return
+		}
+		_ = contain(l.log, "Move", func() error { move(ctx); return nil }) // a panic is in the log
+	}
+	if left := l.conns.Leave(ctx, to, l.others.Left, contained); left > 0 {
+		l.log.Warn("connections were still in use when it was time to go", "connections", left)
+	}
 }
 
 // lead waits for the extension's own drain, but only for half of the time that ctx leaves: a drain that needs more goes

@@ -76,7 +76,7 @@ func (p program) serve() int {
 		return p.complain(err)
 	}
 	contract := &contract{output: restoreOutput(os.Stdout, os.Stderr)}
-	server, err := NewServer(p.def, Environment{Services: contract.services, Listen: line.Listen, Log: log, Level: level})
+	server, err := NewServer(p.def, Environment{Services: contract.services, Listen: line.Listen, Others: line, Log: log, Level: level})
 	if err != nil {
 		return p.complain(err)
 	}

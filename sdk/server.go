@@ -25,9 +25,19 @@ type Environment struct {
 	Services func(brokerID uint32, names []string) (schema.Services, error)
 	// Listen is what Host.Listen does. Nil = bind in this process.
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+	// Others are the generations before and after this one. Nil = there are none.
+	Others Generations
 	// Log is the extension's log, Level what the host sets when it introduces itself. Nil = no log.
 	Log   *slog.Logger
 	Level *slog.LevelVar
+}
+
+// Generations is what a process knows of the generations of its extension beside it; a tether.Line has it.
+type Generations interface {
+	Serving() <-chan struct{}
+	Predecessor() *net.UnixConn
+	Successor(ctx context.Context) *net.UnixConn
+	Left()
 }
 
 // Server is the extension's side of the boundary: the life of one extension as a state machine that answers to the
@@ -81,7 +91,7 @@ func NewServer(d Definition, env Environment) (*Server, error) {
 	ctx, end := context.WithCancel(context.Background())
 	return &Server{
 		def: d, env: env, end: end, state: created, drained: make(chan struct{}),
-		life: newLifetime(ctx, env.Log, env.Listen),
+		life: newLifetime(ctx, env.Log, env.Listen, env.Others),
 	}, nil
 }
 
@@ -94,19 +104,35 @@ func (s *Server) Register(r grpc.ServiceRegistrar) { pb.RegisterExtensionServer(
 func (s *Server) Drain(ctx context.Context) (int, error) {
 	s.drainOnce.Do(func() {
 		s.mu.Lock()
-		var extra func(context.Context) error
-		if d, ok := s.ext.(Drainer); ok && s.state == started {
-			extra = d.Drain
+		var own ownDrain
+		if s.state == started {
+			own = ownDrainOf(s.ext)
 		}
 		s.state = draining
 		s.mu.Unlock()
 		go func() {
 			defer close(s.drained)
-			s.cut, s.drainErr = s.life.finish(ctx, extra)
+			s.cut, s.drainErr = s.life.finish(ctx, own)
 		}()
 	})
 	<-s.drained
 	return s.cut, s.drainErr
+}
+
+// ownDrain is what an extension does of a drain itself. Either may be nil.
+type ownDrain struct {
+	move  func(context.Context)
+	drain func(context.Context) error
+}
+
+func ownDrainOf(ext Extension) (own ownDrain) {
+	if m, ok := ext.(Mover); ok {
+		own.move = m.Move
+	}
+	if d, ok := ext.(Drainer); ok {
+		own.drain = d.Drain
+	}
+	return own
 }
 
 // Close cuts everything off that is still running.
@@ -233,6 +259,7 @@ func (r *rpc) Drain(_ context.Context, in *pb.DrainRequest) (*pb.DrainResponse, 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(in.GetDeadlineMs())*time.Millisecond)
 	defer cancel()
 	r.s.life.final.Store(in.GetFinal())
+	r.s.life.replaced.Store(!in.GetFinal())
 	unfinished, err := r.s.Drain(ctx)
 	if err != nil {
 		return nil, wire.ToStatus(fmt.Errorf("%w (%d requests or goroutines were cut off)", err, unfinished))

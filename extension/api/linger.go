@@ -21,23 +21,32 @@ type lingering struct{ net.Listener }
 
 func (l lingering) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	if tcp, ok := c.(*net.TCPConn); ok {
-		return &lingerConn{TCPConn: tcp}, err
+	if half, ok := c.(halfCloser); ok {
+		return &lingerConn{halfCloser: half}, err
 	}
 	return c, err
 }
 
+// halfCloser is a connection whose sending side can be closed alone.
+type halfCloser interface {
+	net.Conn
+	CloseWrite() error
+}
+
 type lingerConn struct {
-	*net.TCPConn
+	halfCloser
 	linger atomic.Bool
 }
+
+// NetConn returns the connection below.
+func (c *lingerConn) NetConn() net.Conn { return c.halfCloser }
 
 // Close lets the client read what was written, if linger was asked for.
 func (c *lingerConn) Close() error {
 	if c.linger.Load() && c.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-		_, _ = io.Copy(io.Discard, io.LimitReader(c.TCPConn, lingerBytes))
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.halfCloser, lingerBytes))
 	}
-	return c.TCPConn.Close()
+	return c.halfCloser.Close()
 }
 
 // lingerFor makes the connection of a request that was not read to its end close without a reset.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/extension/api/internal/problem"
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/sdk/handover"
 )
 
 // newApp returns everything that answers HTTP.
@@ -41,6 +42,7 @@ func (s *Server) newApp() *fiber.App {
 	server := app.Server()
 	server.Handler = s.around(server.Handler)
 	server.ErrorHandler = s.unreadable(server.ErrorHandler)
+	server.ConnState = movable
 
 	app.Use(readable, s.cors.preflight)
 	r := &router{Router: app}
@@ -59,6 +61,19 @@ func (s *Server) newApp() *fiber.App {
 		return c.Send(document)
 	})
 	return app
+}
+
+// movable lets a connection move to the next generation of the server between two requests. fasthttp reads again only when
+// it has nothing left of what it has read.
+func movable(c net.Conn, state fasthttp.ConnState) {
+	moving := handover.Of(c)
+	switch {
+	case moving == nil:
+	case state == fasthttp.StateActive:
+		moving.Active()
+	case state == fasthttp.StateIdle:
+		moving.Idle()
+	}
 }
 
 // around is what every request passes that could be read: it is named, and a panic in it is an error of it alone.

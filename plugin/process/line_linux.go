@@ -36,6 +36,11 @@ func (l *line) started(listeners *tether.Listeners) error {
 	return err
 }
 
+func (l *line) begin(from *os.File) error { return l.server.Begin(from) }
+func (l *line) leave(to *os.File) error   { return l.server.Leave(to) }
+func (l *line) left() <-chan struct{}     { return l.server.Left() }
+func (l *line) keep() error               { return l.server.Keep() }
+
 func (l *line) Close() error {
 	var errs []error
 	if l.process != nil {

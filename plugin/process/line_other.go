@@ -5,6 +5,7 @@ package process
 import (
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 
 	"github.com/stagehouse/stagehouse/plugin/protocol"
@@ -24,5 +25,11 @@ func attach(cmd *exec.Cmd) (*line, error) {
 }
 
 func (l *line) started(*tether.Listeners) error { return nil }
+
+// What follows is about listeners that the host keeps, and here it keeps none.
+func (l *line) begin(*os.File) error  { return nil }
+func (l *line) leave(*os.File) error  { return nil }
+func (l *line) left() <-chan struct{} { return nil }
+func (l *line) keep() error           { return nil }
 
 func (l *line) Close() error { return l.stdin.Close() }

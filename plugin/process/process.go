@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"os/exec"
 	"sync"
 	"time"
@@ -189,6 +190,32 @@ func (p *Process) Offer(register func(grpc.ServiceRegistrar)) (uint32, error) {
 		return 0, errors.New("offer services to the process: its connection is closed")
 	}
 }
+
+// Begin tells the process that it is on it to accept connections now. Those of the generation before come over from, if it
+// is not nil; the process has its own copy of from afterwards.
+func (p *Process) Begin(from *os.File) error {
+	if err := p.cmd.line.begin(from); err != nil {
+		return fmt.Errorf("tell the process that it serves: %w", err)
+	}
+	return nil
+}
+
+// Leave tells the process that its connections go over to, to the generation after it, when it is drained. The process has
+// its own copy of to afterwards.
+func (p *Process) Leave(to *os.File) error {
+	if err := p.cmd.line.leave(to); err != nil {
+		return fmt.Errorf("tell the process of its successor: %w", err)
+	}
+	return nil
+}
+
+// Left is closed when the process accepts nothing any more, because it has left or is gone. It is nil where that cannot be
+// known.
+func (p *Process) Left() <-chan struct{} { return p.cmd.line.left() }
+
+// KeepListeners lets go of the listeners that this process has not asked for. It is called when it is the only one of its
+// extension.
+func (p *Process) KeepListeners() error { return p.cmd.line.keep() }
 
 // Kill ends the process, first by asking it, and after bound by killing its process group; with 0 at once. It returns
 // when the process and its private directory are gone. Every call but the first waits for that one. An error means that

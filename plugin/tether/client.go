@@ -15,6 +15,17 @@ type Line interface {
 	// Listen returns a listener of the host's, or one of this process where there is no tether. Its error is a *ListenError,
 	// or that of ctx.
 	Listen(ctx context.Context, network, address string) (net.Listener, error)
+	// Serving is closed when it is on this process to accept connections, and not on a generation before it. Where
+	// listeners are not shared between generations it always is.
+	Serving() <-chan struct{}
+	// Predecessor returns, after Serving, the connection over which the generation before hands its connections over; nil
+	// where there is none. The caller owns it.
+	Predecessor() *net.UnixConn
+	// Successor waits for the connection over which connections are handed to the generation after, until ctx is done; nil
+	// where there is none. The caller owns it.
+	Successor(ctx context.Context) *net.UnixConn
+	// Left tells the host that this process accepts nothing any more. A host that is gone need not know.
+	Left()
 	// Gone is closed when the host is gone.
 	Gone() <-chan struct{}
 	// Close lets go of the line.
@@ -30,7 +41,8 @@ func Connect(getenv func(string) string, stdin io.ReadCloser, extension string) 
 		}
 		return dial(fd, extension)
 	}
-	l := &lifeline{extension: extension, stdin: stdin, gone: make(chan struct{})}
+	l := &lifeline{extension: extension, stdin: stdin, serving: make(chan struct{}), gone: make(chan struct{})}
+	close(l.serving)
 	if getenv(protocol.EnvLifeline) == protocol.LifelineStdin {
 		go l.watch()
 	}
@@ -41,6 +53,7 @@ func Connect(getenv func(string) string, stdin io.ReadCloser, extension string) 
 type lifeline struct {
 	extension string
 	stdin     io.ReadCloser
+	serving   chan struct{}
 	gone      chan struct{}
 }
 
@@ -56,6 +69,10 @@ func (l *lifeline) Listen(ctx context.Context, network, address string) (net.Lis
 	return Bind(ctx, l.extension, network, address)
 }
 
-func (l *lifeline) Gone() <-chan struct{} { return l.gone }
+func (l *lifeline) Serving() <-chan struct{}                { return l.serving }
+func (l *lifeline) Predecessor() *net.UnixConn              { return nil }
+func (l *lifeline) Successor(context.Context) *net.UnixConn { return nil }
+func (l *lifeline) Left()                                   {}
+func (l *lifeline) Gone() <-chan struct{}                   { return l.gone }
 
 func (l *lifeline) Close() error { return l.stdin.Close() }

@@ -16,11 +16,15 @@ import (
 type client struct {
 	conn      *net.UnixConn
 	extension string
+	serving   chan struct{}
+	leaving   chan *net.UnixConn // of capacity 1
 	gone      chan struct{}
 
-	mu      sync.Mutex
-	next    uint64
-	waiting map[uint64]chan answer
+	mu          sync.Mutex
+	next        uint64
+	waiting     map[uint64]chan answer
+	begun       bool
+	predecessor *net.UnixConn
 }
 
 var _ Line = (*client)(nil)
@@ -32,16 +36,43 @@ type answer struct {
 
 func dial(fd int, extension string) (Line, error) {
 	unix.CloseOnExec(fd)
-	conn, err := packetConn(fd)
+	conn, err := unixConn(fd)
 	if err != nil {
 		return nil, err
 	}
-	c := &client{conn: conn, extension: extension, gone: make(chan struct{}), waiting: map[uint64]chan answer{}}
+	c := &client{
+		conn: conn, extension: extension, serving: make(chan struct{}), leaving: make(chan *net.UnixConn, 1),
+		gone: make(chan struct{}), waiting: map[uint64]chan answer{},
+	}
 	go c.loop()
 	return c, nil
 }
 
-func (c *client) Gone() <-chan struct{} { return c.gone }
+func (c *client) Gone() <-chan struct{}    { return c.gone }
+func (c *client) Serving() <-chan struct{} { return c.serving }
+
+func (c *client) Left() { _, _ = c.conn.Write(encode(request{Op: opLeft})) }
+
+func (c *client) Predecessor() *net.UnixConn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.predecessor
+}
+
+func (c *client) Successor(ctx context.Context) *net.UnixConn {
+	select {
+	case to := <-c.leaving:
+		return to
+	default:
+	}
+	select {
+	case to := <-c.leaving:
+		return to
+	case <-c.gone:
+	case <-ctx.Done():
+	}
+	return nil
+}
 
 func (c *client) Close() error {
 	err := c.conn.Close()
@@ -102,11 +133,15 @@ func (c *client) loop() {
 		}
 		fds := descriptors(oob[:oobn])
 		r, err := parseReply(buf[:n])
-		if err != nil {
+		switch {
+		case err != nil:
 			closeAll(fds)
 			return
+		case r.ID == 0:
+			c.notice(r, fds)
+		default:
+			c.deliver(r, fds)
 		}
-		c.deliver(r, fds)
 	}
 }
 
@@ -128,6 +163,34 @@ func (c *client) deliver(r reply, fds []int) {
 	default:
 		ln, err := listenerOf(fds)
 		ch <- answer{ln: ln, err: err}
+	}
+}
+
+// notice never blocks either. What it does not know comes from a host of a later version, and is left alone.
+func (c *client) notice(r reply, fds []int) {
+	var end *net.UnixConn
+	if len(fds) == 1 {
+		end, _ = unixConn(fds[0]) // nil is as good as no hand-over: clients come again
+		fds = nil
+	}
+	closeAll(fds)
+	switch {
+	case r.Op == opServe && !c.begun:
+		c.begun = true
+		c.mu.Lock()
+		c.predecessor = end
+		c.mu.Unlock()
+		close(c.serving)
+		return
+	case r.Op == opLeave:
+		select {
+		case c.leaving <- end:
+			return
+		default:
+		}
+	}
+	if end != nil {
+		_ = end.Close() // nobody has used it
 	}
 }
 

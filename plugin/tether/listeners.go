@@ -64,6 +64,23 @@ func inTheWay(addr net.Addr, network, address string) bool {
 	return len(wanted.IP) == 0 || wanted.IP.IsUnspecified() || taken.IP.IsUnspecified() || wanted.IP.Equal(taken.IP)
 }
 
+// Release lets go of every listener, as Close does, and binds anew what is asked for later.
+func (l *Listeners) Release() error { return l.keep(func(place) bool { return false }) }
+
+// keep closes the listeners that wanted does not want.
+func (l *Listeners) keep(wanted func(place) bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var errs []error
+	for p, h := range l.held {
+		if !wanted(p) {
+			errs = append(errs, h.Close())
+			delete(l.held, p)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Close stops listening. Processes that hold a listener of the set go on accepting from it until they close it too.
 func (l *Listeners) Close() error {
 	l.mu.Lock()

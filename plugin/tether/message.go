@@ -18,19 +18,30 @@ const (
 // request is what the extension sends.
 type request struct {
 	ID      uint64 `json:"id"`
-	Op      string `json:"op"` // opListen
+	Op      string `json:"op"` // opListen; or, without an ID and an answer, opLeft
 	Network string `json:"network,omitempty"`
 	Address string `json:"address,omitempty"`
 }
 
-const opListen = "listen"
+const (
+	opListen = "listen"
+	opLeft   = "left" // nothing is accepted any more
+)
 
-// reply is what the host answers; a listener comes with the reply that has no error.
+// reply is what the host answers, when it has an ID; a listener comes with the one that has no error. Without an ID it is
+// a notice, and may bring the end of a hand-over.
 type reply struct {
-	ID    uint64 `json:"id"`
+	ID    uint64 `json:"id,omitempty"`
+	Op    string `json:"op,omitempty"` // opServe, opLeave
 	Errno int    `json:"errno,omitempty"`
 	Error string `json:"error,omitempty"`
 }
+
+// Notices of the host.
+const (
+	opServe = "serve" // it is on you to accept; the descriptor, if there is one, leads to your predecessor
+	opLeave = "leave" // the descriptor leads to your successor
+)
 
 func networks() []string { return []string{"tcp", "tcp4", "tcp6", "unix"} }
 
@@ -40,6 +51,8 @@ func parseRequest(b []byte) (request, error) {
 		return request{}, err
 	}
 	switch {
+	case r.Op == opLeft:
+		return r, nil
 	case r.Op != opListen:
 		return r, fmt.Errorf("unknown operation %.40q", r.Op)
 	case !slices.Contains(networks(), r.Network):

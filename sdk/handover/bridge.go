@@ -1,0 +1,211 @@
+package handover
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+)
+
+// Bounds of one record, in bytes.
+const (
+	maxUnread = 4 << 20
+	maxState  = 64 << 20
+	maxPlace  = 4 << 10
+)
+
+// record is what goes with a connection.
+type record struct {
+	place   Place
+	session bool   // it was detached; otherwise a server is waiting for a request on it
+	unread  []byte // read and not dealt with
+	state   []byte // of the session
+}
+
+// header begins a record on the bridge: whether it is a session, and the lengths of its place, unread and state. The
+// descriptor comes with its first byte.
+const headerBytes = 1 + 3*4
+
+func (r record) encode() (head, rest []byte, err error) {
+	place, err := json.Marshal(r.place)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(place) > maxPlace || len(r.unread) > maxUnread || len(r.state) > maxState {
+		return nil, nil, fmt.Errorf("handover: a connection with %d unread bytes and a state of %d bytes is too large to move", len(r.unread), len(r.state))
+	}
+	head = make([]byte, headerBytes)
+	if r.session {
+		head[0] = 1
+	}
+	binary.BigEndian.PutUint32(head[1:], uint32(len(place)))
+	binary.BigEndian.PutUint32(head[5:], uint32(len(r.unread)))
+	binary.BigEndian.PutUint32(head[9:], uint32(len(r.state)))
+	rest = append(append(place, r.unread...), r.state...)
+	return head, rest, nil
+}
+
+// decode reads the rest of a record.
+func decode(head []byte, from io.Reader) (record, error) {
+	lengths := [3]uint32{binary.BigEndian.Uint32(head[1:]), binary.BigEndian.Uint32(head[5:]), binary.BigEndian.Uint32(head[9:])}
+	if head[0] > 1 || lengths[0] > maxPlace || lengths[1] > maxUnread || lengths[2] > maxState {
+		return record{}, errors.New("handover: the generation before does not speak our language")
+	}
+	var parts [3][]byte
+	for i, n := range lengths {
+		parts[i] = make([]byte, n)
+		if _, err := io.ReadFull(from, parts[i]); err != nil {
+			return record{}, fmt.Errorf("handover: read a record: %w", err)
+		}
+	}
+	r := record{session: head[0] == 1, unread: parts[1], state: parts[2]}
+	if err := json.Unmarshal(parts[0], &r.place); err != nil {
+		return record{}, fmt.Errorf("handover: read a record: %w", err)
+	}
+	return r, nil
+}
+
+// Answers of the successor, one byte a record, in the order of the records.
+const (
+	taken   = 1
+	refused = 2
+)
+
+var (
+	errRefused = errors.New("handover: the successor has no listener for the connection")
+	errLost    = errors.New("handover: the successor is gone")
+)
+
+// sender is the old generation's end of a bridge.
+type sender struct {
+	conn *net.UnixConn
+	done chan struct{}
+
+	writing sync.Mutex // held while a record is written
+
+	mu      sync.Mutex
+	waiting []chan error // of records that were written and not answered, in their order
+	broken  bool
+}
+
+func newSender(conn *net.UnixConn) *sender {
+	s := &sender{conn: conn, done: make(chan struct{})}
+	go s.listen()
+	return s
+}
+
+// send hands c over and returns nil once the successor has it. c is still open here then, and has to be closed. With an
+// error the successor does not have it.
+func (s *sender) send(c stream, r record) error {
+	answer, err := s.write(c, r)
+	if err != nil {
+		return err
+	}
+	return <-answer
+}
+
+func (s *sender) write(c stream, r record) (<-chan error, error) {
+	head, rest, err := r.encode()
+	if err != nil {
+		return nil, err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	answer := make(chan error, 1)
+	s.mu.Lock()
+	if s.broken {
+		s.mu.Unlock()
+		return nil, errLost
+	}
+	s.waiting = append(s.waiting, answer)
+	s.mu.Unlock()
+	if err := writeDescriptor(s.conn, head, c); err != nil {
+		s.abandon()
+		return nil, fmt.Errorf("handover: send a connection: %w", err)
+	}
+	if _, err := s.conn.Write(rest); err != nil {
+		s.abandon()
+		return nil, fmt.Errorf("handover: send a connection: %w", err)
+	}
+	return answer, nil
+}
+
+// listen gives out the answers of the successor until the bridge ends.
+func (s *sender) listen() {
+	defer close(s.done)
+	defer s.abandon()
+	buf := make([]byte, 256)
+	for {
+		n, err := s.conn.Read(buf)
+		for _, b := range buf[:n] {
+			if !s.answer(b) {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// answer gives one answer out. It reports whether it was one.
+func (s *sender) answer(b byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) == 0 || (b != taken && b != refused) {
+		return false
+	}
+	var err error
+	if b == refused {
+		err = errRefused
+	}
+	s.waiting[0] <- err
+	s.waiting = s.waiting[1:]
+	return true
+}
+
+// abandon fails everything that has no answer, and all that follows.
+func (s *sender) abandon() {
+	_ = s.conn.Close() // the successor drops what it has not read, descriptors included
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = true
+	for _, w := range s.waiting {
+		w <- errLost
+	}
+	s.waiting = nil
+}
+
+func (s *sender) close() {
+	s.abandon()
+	<-s.done
+}
+
+// receive reads records until the bridge ends, which it does without an error between two records, and answers each.
+func receive(from *net.UnixConn, take func(stream, record) bool) error {
+	head := make([]byte, headerBytes)
+	for {
+		c, err := readDescriptor(from, head)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		r, err := decode(head, from)
+		if err != nil {
+			return errors.Join(err, c.Close())
+		}
+		answer := byte(taken)
+		if !take(c, r) {
+			answer = refused
+			_ = c.Close() // our copy only: the one who sent it still has it
+		}
+		if _, err := from.Write([]byte{answer}); err != nil {
+			return fmt.Errorf("handover: answer a record: %w", err)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package handover
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// settle is how often connections that are still open are looked at while the process leaves: a server may have been
+// between two of its own steps the last time.
+const settle = 20 * time.Millisecond
+
+// Set is all listeners of one process and their connections. It is safe for concurrent use.
+type Set struct {
+	log     *slog.Logger
+	serving <-chan struct{}
+	leaving chan struct{}
+
+	to atomic.Pointer[sender] // set before leaving is closed
+
+	mu        sync.Mutex
+	listeners []*Listener
+	conns     map[*Conn]struct{} // those that are not detached
+	emptied   chan struct{}      // closed when somebody waits and conns is empty
+	sessions  func(c *Conn, state []byte)
+	from      *net.UnixConn
+
+	running sync.WaitGroup
+}
+
+// New returns a set whose listeners accept once serving is closed.
+func New(serving <-chan struct{}, log *slog.Logger) *Set {
+	return &Set{log: log, serving: serving, leaving: make(chan struct{}), conns: map[*Conn]struct{}{}}
+}
+
+// Listen returns a listener of the set on top of ln, which it owns from now on.
+func (s *Set) Listen(ln net.Listener, p Place) *Listener {
+	l := &Listener{
+		Listener: ln, set: s, place: p,
+		fresh: make(chan net.Conn), signal: make(chan struct{}, 1), closed: make(chan struct{}),
+	}
+	s.mu.Lock()
+	s.listeners = append(s.listeners, l)
+	s.mu.Unlock()
+	s.running.Go(l.accept)
+	return l
+}
+
+// OnSession says who takes the connections that were moved with a state. f is called in a goroutine of its own for each,
+// owns the connection, and is waited for by Close. Without it they stay where they are. It is called before Receive.
+func (s *Set) OnSession(f func(c *Conn, state []byte)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions = f
+}
+
+// Receive takes over, in the background, what comes from the generation before, until that has nothing more, or Close. It
+// owns from and is called at most once, before Close.
+func (s *Set) Receive(from *net.UnixConn) {
+	s.mu.Lock()
+	s.from = from
+	s.mu.Unlock()
+	s.running.Go(func() {
+		defer func() { _ = from.Close() }() // the other side is done or gone
+		if err := receive(from, s.take); err != nil {
+			s.log.Warn("take over the connections of the generation before", "error", err.Error())
+		}
+	})
+}
+
+// take gives a connection that has moved to whom it belongs, and reports whether there is anybody.
+func (s *Set) take(c stream, r record) bool {
+	s.mu.Lock()
+	l, sessions := s.at(r.place), s.sessions
+	s.mu.Unlock()
+	switch {
+	case l == nil, r.session && sessions == nil:
+		return false
+	case r.session:
+		conn := &Conn{stream: c, l: l, pre: r.unread}
+		conn.detached.Store(true)
+		s.running.Go(func() { sessions(conn, r.state) })
+	default:
+		l.inherit(s.wrap(l, c, r.unread))
+	}
+	return true
+}
+
+// at returns the listener of a place, or the only one: an extension that moves to another port takes its clients along.
+func (s *Set) at(p Place) *Listener {
+	for _, l := range s.listeners {
+		if l.place == p {
+			return l
+		}
+	}
+	if len(s.listeners) == 1 {
+		return s.listeners[0]
+	}
+	return nil
+}
+
+func (s *Set) wrap(l *Listener, c stream, pre []byte) *Conn {
+	conn := &Conn{stream: c, l: l, pre: pre}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[conn] = struct{}{}
+	return conn
+}
+
+// Leave hands everything over: listeners stop accepting, and connections move as they become idle. move moves those that
+// are detached; it is called at once, and again when no server has a connection any more, for those that were detached
+// meanwhile. Leave returns when all have moved that can, or when ctx is done, and how many connections servers still have
+// then. left is called when nothing is accepted any more. It owns to, and is called once.
+func (s *Set) Leave(ctx context.Context, to *net.UnixConn, left func(), move func(context.Context)) int {
+	out := newSender(to)
+	defer out.close()
+	s.to.Store(out)
+	close(s.leaving)
+	s.mu.Lock()
+	for _, l := range s.listeners {
+		_ = l.Listener.Close() // our copy only: the successor has the same queue
+	}
+	s.mu.Unlock()
+	left()
+	moved := make(chan struct{})
+	go func() { defer close(moved); move(ctx) }()
+	n := s.empty(ctx)
+	<-moved
+	move(ctx)
+	return n
+}
+
+// empty waits until no connection of a server is left, and returns how many are when ctx is done.
+func (s *Set) empty(ctx context.Context) int {
+	again := time.NewTicker(settle)
+	defer again.Stop()
+	for {
+		s.mu.Lock()
+		n := len(s.conns)
+		if n == 0 {
+			s.mu.Unlock()
+			return 0
+		}
+		all := make([]*Conn, 0, n)
+		for c := range s.conns {
+			all = append(all, c)
+		}
+		emptied := make(chan struct{})
+		s.emptied = emptied
+		s.mu.Unlock()
+		for _, c := range all {
+			c.nudge()
+		}
+		select {
+		case <-emptied:
+			return 0
+		case <-again.C:
+		case <-ctx.Done():
+			return n
+		}
+	}
+}
+
+func (s *Set) forget(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if len(s.conns) == 0 && s.emptied != nil {
+		close(s.emptied)
+		s.emptied = nil
+	}
+}
+
+func (s *Set) isLeaving() bool {
+	select {
+	case <-s.leaving:
+		return true
+	default:
+		return false
+	}
+}
+
+// successor returns the way to the generation after; nil = there is none.
+func (s *Set) successor() *sender { return s.to.Load() }
+
+// Close closes the listeners, takes nothing over any more, and waits until none of the set's goroutines is left.
+func (s *Set) Close() {
+	s.mu.Lock()
+	listeners, from := s.listeners, s.from
+	s.mu.Unlock()
+	if from != nil {
+		_ = from.Close() // it may be over
+	}
+	for _, l := range listeners {
+		_ = l.Close() // whoever served on it may have closed it
+	}
+	s.running.Wait()
+}
