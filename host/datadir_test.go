@@ -10,9 +10,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stagehouse/stagehouse/host"
+	"github.com/stagehouse/stagehouse/plugin/plugintest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	plugintest.Main()
+	goleak.VerifyTestMain(m)
+}
 
 func TestDataDirIsHeldByOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a", "b")

@@ -1,0 +1,147 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/stagehouse/stagehouse/host/config"
+	"github.com/stagehouse/stagehouse/plugin"
+)
+
+// Source reads the configuration anew. Its error says everything that is wrong with it.
+type Source func(ctx context.Context) (*config.Config, error)
+
+// stopSlack is what stopping an extension may take beyond its drain.
+const stopSlack = 5 * time.Second
+
+// Reload reads the configuration anew and brings the extensions in line with it: new ones start, those that are gone or
+// disabled drain and stop, and one about which something has changed is replaced while it serves. What has not changed is
+// left alone, but for the extensions named, which are replaced in any case.
+//
+// Nothing is touched where the configuration has errors. Where a single extension does not come up, it goes on as it was,
+// the others are not kept from anything, and the error says so; the next Reload tries again. A Reload that begins while
+// another one is under way takes its place, with its names: that one ends with plugin.ErrSuperseded.
+//
+// Agents and everything else outside of extensions are what they were when the host started.
+func (h *Host) Reload(ctx context.Context, names ...string) error {
+	ctx, names, end := h.turn(ctx, names)
+	defer end()
+	if h.closed {
+		return plugin.ErrClosed
+	}
+	cfg := h.cfg
+	if h.source != nil {
+		var err error
+		if cfg, err = h.source(ctx); err != nil {
+			return superseded(ctx, fmt.Errorf("read the configuration: %w", err))
+		}
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(cfg.Extensions, func(e config.Extension) bool { return e.Name == name && e.Enabled }) {
+			return fmt.Errorf("reload extension %s: %w", name, plugin.ErrUnknown)
+		}
+	}
+	err := h.apply(ctx, cfg, names)
+	if publish := h.publish(); publish != nil {
+		err = errors.Join(err, publish)
+	}
+	return superseded(ctx, err)
+}
+
+// superseded returns why ctx ended, where that is why err is not nil.
+func superseded(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), plugin.ErrSuperseded) {
+		return plugin.ErrSuperseded
+	}
+	return err
+}
+
+// turn takes the place of the Reload that is under way, and waits for its end. The caller calls end.
+func (h *Host) turn(ctx context.Context, names []string) (_ context.Context, all []string, end func()) {
+	ctx, abort := context.WithCancelCause(ctx)
+	h.mu.Lock()
+	if h.abort != nil {
+		h.abort(plugin.ErrSuperseded)
+	}
+	h.abort = abort
+	h.name(names)
+	h.mu.Unlock()
+	h.reloading.Lock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all, h.named = h.named, nil
+	return ctx, all, func() {
+		if errors.Is(context.Cause(ctx), plugin.ErrSuperseded) {
+			h.mu.Lock()
+			h.name(all) // whoever took our place has not looked yet
+			h.mu.Unlock()
+		}
+		h.reloading.Unlock()
+		abort(nil)
+	}
+}
+
+// name remembers extensions that are to be replaced in any case. h.mu is held.
+func (h *Host) name(names []string) {
+	for _, name := range names {
+		if !slices.Contains(h.named, name) {
+			h.named = append(h.named, name)
+		}
+	}
+}
+
+// apply brings the extensions in line with cfg. h.reloading is held.
+func (h *Host) apply(ctx context.Context, cfg *config.Config, names []string) error {
+	wanted := map[string]plugin.Spec{}
+	for _, e := range cfg.Extensions {
+		if e.Enabled {
+			wanted[e.Name] = Spec(e)
+		}
+	}
+	var errs []error
+	for _, s := range h.manager.Status() { // first what goes: others may want its address
+		if _, ok := wanted[s.Name]; !ok {
+			errs = append(errs, h.stop(ctx, s.Name))
+		}
+	}
+	for _, e := range cfg.Extensions {
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, context.Cause(ctx))...)
+		}
+		if spec, ok := wanted[e.Name]; ok {
+			errs = append(errs, h.bring(ctx, spec, slices.Contains(names, e.Name)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// bring starts an extension, or replaces it where something about it has changed or force says so.
+func (h *Host) bring(ctx context.Context, s plugin.Spec, force bool) error {
+	running, ok := h.running[s.Name]
+	var err error
+	switch {
+	case !ok:
+		err = h.manager.Start(ctx, s)
+	case force || !reflect.DeepEqual(running, s):
+		err = h.manager.Reload(ctx, s)
+	default:
+		return nil
+	}
+	if err == nil {
+		h.running[s.Name] = s
+	}
+	return err
+}
+
+// stop drains an extension and ends it. It is not cut short by another Reload.
+func (h *Host) stop(ctx context.Context, name string) error {
+	bound := h.running[name].DrainTimeout + stopSlack
+	delete(h.running, name)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
+	defer cancel()
+	return h.manager.Stop(ctx, name)
+}

@@ -1,0 +1,178 @@
+package host_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stagehouse/stagehouse/host"
+	"github.com/stagehouse/stagehouse/host/config"
+	"github.com/stagehouse/stagehouse/plugin"
+	"github.com/stagehouse/stagehouse/plugin/plugintest"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// nothing is a runtime that offers nothing.
+type nothing struct{}
+
+func (nothing) Services() schema.Services   { return schema.Services{} }
+func (nothing) Close(context.Context) error { return nil }
+
+// house is a host whose configuration a test changes.
+type house struct {
+	*host.Host
+	t *testing.T
+
+	reads chan struct{} // has room for a token a read
+
+	mu  sync.Mutex
+	cfg config.Config
+	err error
+}
+
+func newHouse(t *testing.T, extensions ...config.Extension) *house {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sh") // a short path, for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	data, err := host.OpenDataDir(filepath.Join(dir, "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, reads: make(chan struct{}, 100), cfg: config.Config{Extensions: extensions}}
+	h.Host = host.New(&config.Config{Extensions: slices.Clone(extensions)}, data, nothing{}, host.WithSource(h.read))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := h.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := h.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (h *house) read(context.Context) (*config.Config, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.reads <- struct{}{}
+	return &config.Config{Extensions: slices.Clone(h.cfg.Extensions)}, h.err
+}
+
+// set changes the configuration.
+func (h *house) set(err error, extensions ...config.Extension) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cfg.Extensions, h.err = extensions, err
+}
+
+func (h *house) reload(names ...string) {
+	h.t.Helper()
+	if err := h.Reload(h.t.Context(), names...); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// generations returns the generation that runs of each extension.
+func (h *house) generations() map[string]uint64 {
+	out := map[string]uint64{}
+	for _, s := range h.Extensions() {
+		out[s.Name] = s.Generation
+	}
+	return out
+}
+
+func (h *house) want(generations map[string]uint64) {
+	h.t.Helper()
+	got := h.generations()
+	for name, g := range generations {
+		if got[name] != g {
+			h.t.Fatalf("generations %v, want %v", got, generations)
+		}
+	}
+	if len(got) != len(generations) {
+		h.t.Fatalf("generations %v, want %v", got, generations)
+	}
+}
+
+// scripted returns an extension as a configuration has it.
+func scripted(t *testing.T, name string, script plugintest.Script) config.Extension {
+	s := plugintest.Spec(t, name, script)
+	return config.Extension{Name: name, Enabled: true, Command: config.Command{Path: s.Path, BuiltIn: true}, Env: s.Env, Block: []byte(`{}`)}
+}
+
+func TestReloadFollowsTheConfiguration(t *testing.T) {
+	a, b := scripted(t, "a", plugintest.Good), scripted(t, "b", plugintest.Good)
+	h := newHouse(t, a, b)
+	h.reload()
+	h.want(map[string]uint64{"a": 1, "b": 1}) // nothing has changed
+	h.reload("b")
+	h.want(map[string]uint64{"a": 1, "b": 2})
+	changed := a
+	changed.Block = []byte(`{"port":1}`)
+	h.set(nil, changed, b)
+	h.reload()
+	h.want(map[string]uint64{"a": 2, "b": 2})
+	off := b
+	off.Enabled = false
+	h.set(nil, changed, off, scripted(t, "c", plugintest.Good))
+	h.reload()
+	h.want(map[string]uint64{"a": 2, "c": 1})
+	h.set(nil, changed, b)
+	h.reload()
+	h.want(map[string]uint64{"a": 2, "b": 1})
+	if err := h.Reload(t.Context(), "nobody"); !errors.Is(err, plugin.ErrUnknown) {
+		t.Errorf("Reload of nobody = %v", err)
+	}
+}
+
+func TestReloadOfABadConfigurationChangesNothing(t *testing.T) {
+	a, b := scripted(t, "a", plugintest.Good), scripted(t, "b", plugintest.Good)
+	h := newHouse(t, a, b)
+	broken := errors.New("it has errors")
+	h.set(broken)
+	if err := h.Reload(t.Context()); !errors.Is(err, broken) {
+		t.Errorf("Reload = %v", err)
+	}
+	h.want(map[string]uint64{"a": 1, "b": 1})
+	changed := b
+	changed.Block = []byte(`{"port":1}`)
+	h.set(nil, scripted(t, "a", plugintest.FailsInStart), changed)
+	for range 2 { // it is tried again
+		var e *plugin.StartError
+		if err := h.Reload(t.Context()); !errors.As(err, &e) || e.Extension != "a" || e.Phase != plugin.PhaseStart {
+			t.Errorf("Reload = %v", err)
+		}
+		h.want(map[string]uint64{"a": 1, "b": 2}) // and is in nobody's way
+	}
+}
+
+// TestReloadTakesThePlaceOfAnother: a reload that hangs does not hold up the one that mends it, and what was asked for by
+// name is not forgotten.
+func TestReloadTakesThePlaceOfAnother(t *testing.T) {
+	a, b := scripted(t, "a", plugintest.Good), scripted(t, "b", plugintest.Good)
+	h := newHouse(t, a, b)
+	h.set(nil, scripted(t, "a", plugintest.NeverReady), b)
+	first := make(chan error)
+	go func() { first <- h.Reload(context.Background(), "b") }()
+	<-h.reads
+	h.set(nil, a, b)
+	if err := h.Reload(t.Context()); err != nil {
+		t.Errorf("the later Reload = %v", err)
+	}
+	if err := <-first; err != nil && !errors.Is(err, plugin.ErrSuperseded) {
+		t.Errorf("the earlier Reload = %v", err)
+	}
+	if got := h.generations(); got["b"] != 2 {
+		t.Errorf("generations %v: b was asked for by name", got)
+	}
+}
