@@ -273,6 +273,7 @@ func (env *eventEnvelope) split(b []byte) (json.RawMessage, error) {
 // EventQuery selects events.
 type EventQuery struct {
 	Since  Cursor      // the last event seen; zero = from now on
+	Until  Cursor      // the last event wanted; zero = there is none
 	Agents []string    // empty = every agent, and events about none
 	Types  []EventType // empty = every type; a gap is told whatever the types
 	RunID  string      // "" = every run
@@ -281,10 +282,14 @@ type EventQuery struct {
 // Events is the log of everything that happens.
 type Events interface {
 	// Subscribe replays what follows q.Since and then goes on with what happens, without a seam, in the order of the log.
-	// A cursor that is older than the log, or of another epoch, yields one EventGap first and then the oldest events that
-	// are there. Only events that the caller may see are yielded (see Caller.MaySee). A reader that is too slow to be
-	// followed gets an EventGap, or CodeUnavailable and may subscribe again from its last cursor; it is never skipped
-	// silently. The sequence ends with an error only; a cancelled ctx is CodeCancelled. Needs ScopeRead.
+	// A cursor that is older than the log, beyond its head, or of another epoch, yields one EventGap first, whose own cursor
+	// is the place just before the oldest event, and then the oldest events that are there. Only events that the caller may
+	// see are yielded (see Caller.MaySee). A reader that is too slow to be followed gets an EventGap, or CodeUnavailable and
+	// may subscribe again from its last cursor; it is never skipped silently.
+	//
+	// With q.Until the sequence ends, without an error, as soon as the log has been read up to there, whether the last
+	// events match or not. One that is not after q.Since leaves nothing but the gap, if there is one; so does one of another
+	// epoch. Otherwise the sequence ends with an error only; a cancelled ctx is CodeCancelled. Needs ScopeRead.
 	Subscribe(ctx context.Context, q EventQuery) iter.Seq2[Event, error]
 	// Head returns the cursor of the newest event. Needs ScopeRead.
 	Head(ctx context.Context) (Cursor, error)

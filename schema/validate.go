@@ -190,6 +190,9 @@ func (q EventQuery) Validate() error {
 	if _, err := ParseCursor(q.Since.String()); err != nil {
 		c.add("since", "must be a cursor that the server sent")
 	}
+	if _, err := ParseCursor(q.Until.String()); err != nil {
+		c.add("until", "must be a cursor that the server sent")
+	}
 	if len(q.Agents) > MaxFilters {
 		c.add("agents", "has %d entries; at most %d are allowed", len(q.Agents), MaxFilters)
 	}

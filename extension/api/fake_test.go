@@ -20,6 +20,8 @@ type fakeHost struct {
 	send         func(ctx context.Context, r schema.SendRequest, yield func(schema.ChatEvent, error) bool)
 	search       func(q schema.MemoryQuery) ([]schema.MemoryHit, error)
 
+	emitted func(schema.Event) // is told of every event of the log, in order
+
 	mu      sync.Mutex
 	log     []schema.Event
 	grown   chan struct{} // closed when the log grows, or when streams break
@@ -42,6 +44,9 @@ func (f *fakeHost) emit(e schema.Event) schema.Event {
 	e.Cursor = schema.Cursor{Epoch: fakeEpoch, Seq: uint64(len(f.log) + 1)}
 	e.Time = time.Unix(1_700_000_000, 0).UTC()
 	f.log = append(f.log, e)
+	if f.emitted != nil {
+		f.emitted(e)
+	}
 	f.wakeLocked()
 	return e
 }
@@ -211,6 +216,7 @@ func (f fakeEvents) Head(context.Context) (schema.Cursor, error) {
 	return schema.Cursor{Epoch: fakeEpoch, Seq: uint64(len(f.log))}, nil
 }
 
+// Subscribe knows no filter and no gap; logHost has a log that does.
 func (f fakeEvents) Subscribe(ctx context.Context, q schema.EventQuery) iter.Seq2[schema.Event, error] {
 	return func(yield func(schema.Event, error) bool) {
 		f.mu.Lock()

@@ -109,7 +109,9 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (h *host.Ho
 	if err != nil {
 		return nil, "", errors.Join(err, data.Close())
 	}
-	options := local.Options{Dir: data.Path(), Logger: log}
+	options := local.Options{
+		Dir: data.Path(), Logger: log, RetainEvents: cfg.Events.Retain, RetainAge: cfg.Events.RetainAge,
+	}
 	if cfg.Agents != nil {
 		if err := json.Unmarshal(cfg.Agents, &options.Agents); err != nil {
 			return nil, "", errors.Join(fmt.Errorf("read /agents: %w", err), data.Close())

@@ -22,6 +22,7 @@ type Config struct {
 	File       string          // absolute path of the file; "" = none
 	Data       string          // directory of all state
 	LogLevel   slog.Level      // the least important line that is written
+	Events     Events          // how much of the event log is kept
 	Agents     json.RawMessage // the declared agents, a JSON array; nil = the runtime's own
 	Extensions []Extension     // by name
 
@@ -30,6 +31,12 @@ type Config struct {
 
 // Scrub returns text with every secret of the configuration replaced by its reference.
 func (c *Config) Scrub(text string) string { return c.secrets.text(text) }
+
+// Events is the block events. Both bounds hold; zero is what the runtime does by itself.
+type Events struct {
+	Retain    int           // events
+	RetainAge time.Duration // of an event
+}
 
 // Extension is one block under extensions.
 type Extension struct {

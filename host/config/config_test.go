@@ -118,6 +118,28 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// TestEventRetention flips both bounds from every source.
+func TestEventRetention(t *testing.T) {
+	file := write(t, `{"events":{"retain":2e3,"retainMs":86400000}}`)
+	day := 24 * time.Hour
+	for name, test := range map[string]struct {
+		sources config.Sources
+		want    config.Events
+	}{
+		"defaults":    {config.Sources{}, config.Events{}},
+		"file":        {config.Sources{File: file}, config.Events{Retain: 2000, RetainAge: day}},
+		"environment": {config.Sources{File: file, Env: []string{"STAGEHOUSE_EVENTS__RETAIN=5"}}, config.Events{Retain: 5, RetainAge: day}},
+		"flags": {
+			config.Sources{File: file, Env: []string{"STAGEHOUSE_EVENTS__RETAIN_MS=5000"}, Set: []string{"events.retainMs=7000"}},
+			config.Events{Retain: 2000, RetainAge: 7 * time.Second},
+		},
+	} {
+		if cfg, problems := load(t, loader(), test.sources); len(problems) > 0 || cfg.Events != test.want {
+			t.Errorf("%s: %+v, %+v; want %+v", name, cfg.Events, problems, test.want)
+		}
+	}
+}
+
 func TestKeysWithDotsAndBigNumbersSurvive(t *testing.T) {
 	file := write(t, `{"agents":[{"id":"a.b","metadata":{"x.y":12345678901234567890}}],"extensions":{}}`)
 	cfg, problems := load(t, loader(), config.Sources{File: file})
@@ -151,6 +173,10 @@ func TestProblems(t *testing.T) {
 		"wrong type":         {`{"extensions":{"api":{"port":"3001"}}}`, "/extensions/api/port", "must be an integer, and is a string", ""},
 		"out of range":       {`{"extensions":{"api":{"port":70000}}}`, "/extensions/api/port", "70000", ""},
 		"block not object":   {`{"extensions":{"api":true}}`, "/extensions/api", "must be an object", ""},
+		"unknown in events":  {`{"events":{"retainMS":5000}}`, "/events/retainMS", "unknown key", `did you mean "retainMs"?`},
+		"too few events":     {`{"events":{"retain":0}}`, "/events/retain", "0", ""},
+		"too short an age":   {`{"events":{"retainMs":10}}`, "/events/retainMs", "10", ""},
+		"events not object":  {`{"events":1000}`, "/events", "must be an object", ""},
 		"bad level":          {`{"logLevel":"loud"}`, "/logLevel", "one of", ""},
 		"agent without id":   {`{"agents":[{"name":"x"}]}`, "/agents/0", `"id" is missing`, "add it"},
 		"agent twice":        {`{"agents":[{"id":"x"},{"id":"x"}]}`, "/agents/1/id", "declared twice, first at /agents/0", ""},

@@ -45,6 +45,7 @@ func (l Loader) decode(tree map[string]any, s Sources, known []schema.Problem) (
 	if level, ok := tree["logLevel"].(string); ok {
 		cfg.LogLevel = logLevel(level)
 	}
+	cfg.Events = decodeEvents(tree)
 	problems := decodeAgents(cfg, tree)
 	blocks, _ := tree["extensions"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(blocks)) {
@@ -69,6 +70,24 @@ func logLevel(name string) slog.Level {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(name)) // a name that is not a level is already a problem of the schema's
 	return level
+}
+
+// eventKeys is the block events.
+type eventKeys struct {
+	Retain   int   `json:"retain"`
+	RetainMs int64 `json:"retainMs"`
+}
+
+func decodeEvents(tree map[string]any) Events {
+	var keys eventKeys
+	b, err := json.Marshal(tree["events"])
+	if err == nil {
+		err = json.Unmarshal(b, &keys)
+	}
+	if err != nil {
+		return Events{} // the schema has said what is wrong with it
+	}
+	return Events{Retain: keys.Retain, RetainAge: time.Duration(keys.RetainMs) * time.Millisecond}
 }
 
 func decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {

@@ -79,7 +79,7 @@ func readFile(path string) ([]byte, *schema.Problem) {
 
 // envRoots are the keys of the tree that the environment may set; other variables that begin with STAGEHOUSE_ are not ours
 // to read, or mean something else.
-var envRoots = []string{"data", "logLevel", "extensions", "agents"}
+var envRoots = []string{"data", "logLevel", "events", "extensions", "agents"}
 
 // fromEnv turns STAGEHOUSE_EXTENSIONS__API__RATE_LIMIT__MAX=5 into the path extensions, api, rateLimit, max: two
 // underscores go one level down, one underscore begins a hump.

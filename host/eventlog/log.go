@@ -51,7 +51,7 @@ type Log struct {
 	first  uint64 // oldest event in the store
 	tail   tail   // its end is the head of the log
 	all    map[*follower]struct{}
-	byRun  map[string]map[*follower]struct{} // those who follow one run only
+	byRun  map[string]map[*follower]struct{} // those who follow one run only, without an end of their own
 	closed bool
 }
 
@@ -131,7 +131,7 @@ func (l *Log) cursor(seq uint64) schema.Cursor { return schema.Cursor{Epoch: l.e
 func (l *Log) add(f *follower) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if run := f.filter.RunID; run == "" {
+	if run := f.filter.RunID; run == "" || !f.filter.Until.IsZero() {
 		l.all[f] = struct{}{}
 	} else {
 		if l.byRun[run] == nil {

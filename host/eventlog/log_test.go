@@ -321,6 +321,73 @@ func TestGap(t *testing.T) {
 	})
 }
 
+// TestUntil reads stretches of a log of ten events, of which the first four are gone: each ends by itself, where it should.
+func TestUntil(t *testing.T) {
+	replies := []schema.EventType{schema.EventReply}
+	for name, c := range map[string]struct {
+		q    schema.EventQuery
+		want []uint64 // 0 = a gap
+	}{
+		"a stretch":             {schema.EventQuery{Since: at(5), Until: at(8)}, []uint64{6, 7, 8}},
+		"to the head":           {schema.EventQuery{Since: at(8), Until: at(10)}, []uint64{9, 10}},
+		"nothing":               {schema.EventQuery{Since: at(7), Until: at(7)}, nil},
+		"backwards":             {schema.EventQuery{Since: at(9), Until: at(7)}, nil},
+		"the head":              {schema.EventQuery{Since: at(10), Until: at(10)}, nil},
+		"evicted":               {schema.EventQuery{Since: at(2), Until: at(6)}, []uint64{0, 5, 6}},
+		"evicted, nothing":      {schema.EventQuery{Since: at(2), Until: at(2)}, []uint64{0}},
+		"the oldest, nothing":   {schema.EventQuery{Since: at(4), Until: at(4)}, nil},
+		"another epoch":         {schema.EventQuery{Since: schema.Cursor{Epoch: "other", Seq: 7}, Until: schema.Cursor{Epoch: "other", Seq: 9}}, []uint64{0}},
+		"ends in another epoch": {schema.EventQuery{Since: at(7), Until: schema.Cursor{Epoch: "other", Seq: 9}}, nil},
+		"beyond the head":       {schema.EventQuery{Since: at(20), Until: at(20)}, []uint64{0}},
+		"few match":             {schema.EventQuery{Since: at(5), Until: at(9), Types: replies}, []uint64{7}},
+		"none matches":          {schema.EventQuery{Since: at(7), Until: at(9), Types: replies}, nil},
+		"the next match is off": {schema.EventQuery{Since: at(5), Until: at(6), Types: replies}, nil},
+		"of a run":              {schema.EventQuery{Since: at(5), Until: at(11), RunID: "run"}, []uint64{8}},
+		"not here yet":          {schema.EventQuery{Since: at(9), Until: at(11), Types: replies}, nil},
+	} {
+		for _, tail := range []int{1, 100} {
+			t.Run(fmt.Sprint(name, " tail ", tail), func(t *testing.T) {
+				l, j := newLog(eventlog.WithTail(tail, 1<<30))
+				for i := range 10 {
+					e := thought(i)
+					if i == 6 {
+						e.Type = schema.EventReply
+					}
+					if i == 7 {
+						e.RunID = "run"
+					}
+					publish(l, j, e)
+				}
+				j.evict(5)
+				l.Evicted(5)
+				got := make(chan []uint64, 1)
+				go func() { got <- stretch(t, l, c.q) }()
+				if c.q.Until.Seq == 11 {
+					publish(l, j, thought(10))
+				}
+				if got := <-got; !slices.Equal(got, c.want) {
+					t.Errorf("got %v, want %v", got, c.want)
+				}
+			})
+		}
+	}
+}
+
+// stretch returns the numbers of what a subscription yields that ends by itself, 0 for a gap.
+func stretch(t *testing.T, l *eventlog.Log, q schema.EventQuery) (seqs []uint64) {
+	for e, err := range l.Subscribe(reader(t), q) {
+		switch {
+		case err != nil:
+			t.Error(err)
+		case e.Type == schema.EventGap:
+			seqs = append(seqs, 0)
+		default:
+			seqs = append(seqs, e.Cursor.Seq)
+		}
+	}
+	return seqs
+}
+
 // TestEvictedWhileReading takes events away from under a reader: it must be told.
 func TestEvictedWhileReading(t *testing.T) {
 	l, j := newLog(eventlog.WithTail(10, 1<<30))

@@ -28,9 +28,9 @@ type follower struct {
 	pending uint64
 }
 
-// notify tells the follower of a new event. The log is locked.
+// notify tells the follower of a new event, if it matches or if it is where the follower ends. The log is locked.
 func (f *follower) notify(e *schema.Event) {
-	if f.pending == 0 && f.matches(e) {
+	if f.pending == 0 && (f.matches(e) || f.ended(e.Cursor.Seq)) {
 		f.pending = e.Cursor.Seq
 		f.wake()
 	}
@@ -51,6 +51,18 @@ func (f *follower) matches(e *schema.Event) bool {
 		f.caller.MaySee(e.Principal)
 }
 
+// ended reports whether nothing after that number is wanted.
+func (f *follower) ended(seq uint64) bool {
+	u, since := f.filter.Until, f.filter.Since
+	nothing := u.Epoch == since.Epoch && u.Seq <= since.Seq || u.Epoch != f.log.epoch
+	return !u.IsZero() && (nothing || seq >= u.Seq)
+}
+
+// beyond reports whether an event comes after the last one that is wanted. A gap never does: it tells of what came before.
+func (f *follower) beyond(e *schema.Event) bool {
+	return e.Type != schema.EventGap && f.ended(e.Cursor.Seq-1)
+}
+
 // Subscribe replays what follows q.Since and then follows. "Now" is the moment of this call, not of the first step of the
 // loop. Ranging over the sequence again begins again.
 func (l *Log) Subscribe(ctx context.Context, q schema.EventQuery) iter.Seq2[schema.Event, error] {
@@ -67,13 +79,13 @@ func (l *Log) Subscribe(ctx context.Context, q schema.EventQuery) iter.Seq2[sche
 	}
 }
 
-// run yields until the consumer stops or something ends the subscription.
+// run yields until the consumer stops, something ends the subscription, or it has come to its end.
 func (f *follower) run(ctx context.Context, yield func(schema.Event, error) bool) {
 	pos, gap := f.begin()
 	if gap != nil && !yield(*gap, nil) {
 		return
 	}
-	for {
+	for !f.ended(pos) {
 		if err := ctx.Err(); err != nil {
 			yield(schema.Event{}, cancelled(err))
 			return
@@ -84,12 +96,12 @@ func (f *follower) run(ctx context.Context, yield func(schema.Event, error) bool
 			return
 		}
 		for i := range events {
-			if !yield(events[i], nil) {
+			if f.beyond(&events[i]) || !yield(events[i], nil) {
 				return
 			}
 		}
 		pos = next
-		if !current {
+		if !current || f.ended(pos) {
 			continue
 		}
 		if pos, err = f.wait(ctx); err != nil {

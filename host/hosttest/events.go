@@ -17,6 +17,7 @@ func testEvents(s *suite) {
 	s.test("replay-from-anywhere", eventsReplay)
 	s.test("resume-while-it-happens", eventsResume)
 	s.test("other-epoch-yields-a-gap", eventsOtherEpoch)
+	s.test("stretches-end", eventsUntil)
 	s.test("filters", eventsFilters)
 	s.test("visibility", eventsVisibility)
 	s.test("thoughts-and-emotions", eventsMind)
@@ -154,6 +155,47 @@ func eventsOtherEpoch(s *suite) {
 	}
 }
 
+// eventsUntil reads stretches that end by themselves, whether their last events match or not.
+func eventsUntil(s *suite) {
+	ctx, since := s.user(), s.head()
+	for range 2 {
+		s.say(ctx, schema.SendRequest{AgentID: nyx, Message: "hello"})
+	}
+	to := schema.Cursor{Epoch: since.Epoch, Seq: s.mark()} // about aria
+	s.say(ctx, schema.SendRequest{AgentID: nyx, Message: "hello"})
+	for name, q := range map[string]schema.EventQuery{
+		"everything": {}, "what the last one is not": {Types: []schema.EventType{schema.EventReply}}, "nothing": {Agents: []string{"nobody"}},
+	} {
+		q.Since = since
+		want := s.between(ctx, schema.EventQuery{Since: since}, to.Seq)
+		want = slices.DeleteFunc(want, func(e schema.Event) bool {
+			return len(q.Types) > 0 && !slices.Contains(q.Types, e.Type) || len(q.Agents) > 0 && !slices.Contains(q.Agents, e.AgentID)
+		})
+		q.Until = to
+		if got := s.stretch(ctx, q); !sameJSON(got, want) {
+			s.Errorf("%s: %v, want %v", name, seqs(got), seqs(want))
+		}
+	}
+	if got := s.stretch(ctx, schema.EventQuery{Since: to, Until: to}); len(got) > 0 {
+		s.Errorf("between %s and itself there is %v", to, seqs(got))
+	}
+	other := schema.Cursor{Epoch: "another0epoch", Seq: 7}
+	if got := s.stretch(ctx, schema.EventQuery{Since: other, Until: other}); len(got) != 1 || got[0].Type != schema.EventGap {
+		s.Errorf("of another epoch there is %v, want a gap", seqs(got))
+	}
+}
+
+// stretch returns what a subscription yields that ends by itself.
+func (s *suite) stretch(ctx context.Context, q schema.EventQuery) []schema.Event {
+	s.Helper()
+	out := []schema.Event{}
+	for e, err := range s.Events.Subscribe(ctx, q) {
+		s.must(err)
+		out = append(out, e)
+	}
+	return out
+}
+
 func checkGap(e schema.Event, since, head schema.Cursor) error {
 	var gap schema.Gap
 	if err := json.Unmarshal(e.Payload, &gap); err != nil {
@@ -164,8 +206,9 @@ func checkGap(e schema.Event, since, head schema.Cursor) error {
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
-	if gap.Requested != since.String() || first.Epoch != head.Epoch || at.Epoch != head.Epoch || at.Seq < head.Seq || first.Seq > at.Seq {
-		return fmt.Errorf("the gap says %+v, the head is %s", gap, head)
+	if gap.Requested != since.String() || first.Epoch != head.Epoch || at.Epoch != head.Epoch || at.Seq < head.Seq || first.Seq > at.Seq ||
+		e.Cursor != (schema.Cursor{Epoch: first.Epoch, Seq: first.Seq - 1}) {
+		return fmt.Errorf("the gap at %s says %+v, the head is %s", e.Cursor, gap, head)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/stagehouse/stagehouse/host/eventlog"
 	"github.com/stagehouse/stagehouse/host/store"
@@ -12,13 +13,19 @@ import (
 const (
 	evictSlack = 4096 // events beyond what is retained before any is deleted, so that it does not happen at every commit
 	evictChunk = 1024 // events deleted in one transaction, so that others need not wait long
+
+	evictOften  = 10 * time.Millisecond // how often it is looked for events that are too old: at most,
+	evictSeldom = time.Minute           // and at least
 )
 
-// evictor deletes the oldest events when there are more than shall be retained. It owns one goroutine.
+// evictor deletes the oldest events when there are more than shall be retained, and those that are too old. It owns one
+// goroutine.
 type evictor struct {
 	store  store.Store
 	events *eventlog.Log
 	retain uint64
+	age    time.Duration // 0 = no event is too old
+	now    func() time.Time
 	log    *slog.Logger
 	first  uint64 // oldest event; only the goroutine touches it
 	last   atomic.Uint64
@@ -27,11 +34,11 @@ type evictor struct {
 	done   chan struct{}
 }
 
-func newEvictor(s store.Store, l *eventlog.Log, retain int, at eventlog.State, log *slog.Logger) *evictor {
+func newEvictor(r *Runtime, at eventlog.State) *evictor {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &evictor{
-		store: s, events: l, retain: uint64(retain), log: log, first: at.First,
-		signal: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
+		store: r.store, events: r.events, retain: uint64(r.options.RetainEvents), age: r.options.RetainAge, now: r.now,
+		log: r.log, first: at.First, signal: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
 	}
 	go e.run(ctx)
 	e.grown(at.Last)
@@ -54,32 +61,58 @@ func (e *evictor) close() {
 
 func (e *evictor) run(ctx context.Context) {
 	defer close(e.done)
+	var clock <-chan time.Time
+	if e.age > 0 {
+		t := time.NewTicker(min(max(e.age/10, evictOften), evictSeldom))
+		defer t.Stop()
+		clock = t.C
+		e.evictOld(ctx)
+	}
 	for {
 		select {
 		case <-e.signal:
-			e.evict(ctx)
+			e.evictMany(ctx)
+		case <-clock:
+			e.evictOld(ctx)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (e *evictor) evict(ctx context.Context) {
+// evictMany deletes what is more than shall be retained.
+func (e *evictor) evictMany(ctx context.Context) {
 	last := e.last.Load()
 	slack := min(evictSlack, e.retain/4)
-	if last < e.first+e.retain+slack {
+	if last >= e.first+e.retain+slack {
+		e.evict(ctx, last-e.retain+1)
+	}
+}
+
+// evictOld deletes what is too old, up to the first event that is not: the log has no holes, whatever the clock did.
+func (e *evictor) evictOld(ctx context.Context) {
+	var keep uint64
+	err := e.store.View(ctx, func(r store.Reader) (err error) {
+		keep, err = r.OldestEventSince(e.now().Add(-e.age))
+		return err
+	})
+	if err != nil {
+		e.failed(ctx, err)
 		return
 	}
-	for keep := last - e.retain + 1; e.first < keep && ctx.Err() == nil; {
+	e.evict(ctx, keep)
+}
+
+// evict deletes the events before keep, but never the newest one.
+func (e *evictor) evict(ctx context.Context, keep uint64) {
+	for e.first < keep && ctx.Err() == nil {
 		n := 0
 		err := e.store.Update(ctx, func(tx store.Tx) (err error) {
 			n, err = tx.EvictEvents(keep, evictChunk)
 			return err
 		})
 		if err != nil {
-			if ctx.Err() == nil {
-				e.log.Error("cannot delete old events; trying again when there are new ones", "error", err)
-			}
+			e.failed(ctx, err)
 			return
 		}
 		if n == 0 {
@@ -87,5 +120,11 @@ func (e *evictor) evict(ctx context.Context) {
 		}
 		e.first += uint64(n)
 		e.events.Evicted(e.first)
+	}
+}
+
+func (e *evictor) failed(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		e.log.Error("cannot delete old events; trying again later", "error", err)
 	}
 }

@@ -80,7 +80,7 @@ func (r *Runtime) begin(ctx context.Context) error {
 		return fmt.Errorf("read the bounds of the event log: %w", err)
 	}
 	r.events = eventlog.New(eventlog.StoreFunc(r.readEvents), state)
-	r.evictor = newEvictor(r.store, r.events, r.options.RetainEvents, state, r.log)
+	r.evictor = newEvictor(r, state)
 	r.store.Follow(func(events []schema.Event) {
 		r.events.Publish(events)
 		r.evictor.grown(events[len(events)-1].Cursor.Seq)

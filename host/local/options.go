@@ -39,6 +39,7 @@ type Options struct {
 	TurnTimeout   time.Duration // after which a turn fails; 0 = DefaultTurnTimeout
 	StartTimeout  time.Duration // after which an agent whose brain is not made yet fails; 0 = DefaultStartTimeout
 	RetainEvents  int           // the newest events that are kept for replay; 0 = DefaultRetainEvents
+	RetainAge     time.Duration // how old an event that is kept may be, to within a tenth; 0 = as old as it likes
 }
 
 func (o Options) withDefaults() Options {

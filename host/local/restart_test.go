@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stagehouse/stagehouse/host/local"
 	"github.com/stagehouse/stagehouse/schema"
@@ -197,6 +198,18 @@ func TestBadDeclarations(t *testing.T) {
 	}
 }
 
+// oldest returns the gap that a reader is told of who was at since; nil = the log reaches back to there.
+func oldest(ctx context.Context, t testing.TB, r *local.Runtime, since schema.Cursor) *schema.Event {
+	t.Helper()
+	for e, err := range r.Services().Events.Subscribe(ctx, schema.EventQuery{Since: since, Until: since}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &e
+	}
+	return nil
+}
+
 func TestEvents(t *testing.T) {
 	t.Run("old ones are evicted and a reader is told", func(t *testing.T) {
 		r := open(t, local.Options{RetainEvents: 50})
@@ -212,6 +225,52 @@ func TestEvents(t *testing.T) {
 				gap = e.Type == schema.EventGap
 				break
 			}
+		}
+	})
+	t.Run("aged ones are evicted, the newest one is not", func(t *testing.T) {
+		clock := newClock()
+		o := local.Options{Dir: t.TempDir(), Now: clock.Now, RetainAge: time.Hour}
+		r := open(t, o)
+		ctx := alice(t)
+		s := r.Services()
+		begin := must[schema.Cursor](t)(s.Events.Head(ctx))
+		must[turn](t)(say(ctx, r, schema.SendRequest{AgentID: "nyx", Message: "Hello!"}))
+		head := must[schema.Cursor](t)(s.Events.Head(ctx))
+		shut(t, r)
+
+		clock.move(59 * time.Minute)
+		r = open(t, o) // which looks at once, and finds none
+		if gap := oldest(ctx, t, r, begin); gap != nil {
+			t.Errorf("after 59 minutes there is %s", gap.Payload)
+		}
+		shut(t, r)
+		clock.move(2 * time.Minute)
+		r = open(t, o)
+		gap := oldest(ctx, t, r, begin)
+		for ; gap == nil; gap = oldest(ctx, t, r, begin) { // until it has looked, or ctx ends
+			if ctx.Err() != nil {
+				t.Fatal("nothing was evicted")
+			}
+		}
+		if gap.Cursor.Seq < head.Seq || must[schema.Cursor](t)(r.Services().Events.Head(ctx)).Seq <= gap.Cursor.Seq {
+			t.Errorf("the gap ends at %s; the turn ended at %s", gap.Cursor, head)
+		}
+	})
+	t.Run("and while it runs", func(t *testing.T) {
+		clock := newClock()
+		r := open(t, local.Options{Now: clock.Now, RetainAge: 100 * time.Millisecond})
+		ctx := alice(t)
+		begin := must[schema.Cursor](t)(r.Services().Events.Head(ctx))
+		must[turn](t)(say(ctx, r, schema.SendRequest{AgentID: "nyx", Message: "Hello!"}))
+		clock.move(time.Second)
+		for oldest(ctx, t, r, begin) == nil {
+			if ctx.Err() != nil {
+				t.Fatal("nothing was evicted")
+			}
+		}
+		head := must[schema.Cursor](t)(r.Services().Events.Head(ctx))
+		if gap := oldest(ctx, t, r, schema.Cursor{Epoch: head.Epoch, Seq: head.Seq - 1}); gap != nil {
+			t.Errorf("the newest event is gone: %s", gap.Payload)
 		}
 	})
 	t.Run("state is there before its event", func(t *testing.T) {

@@ -95,6 +95,9 @@ type Reader interface {
 
 	// Events returns up to limit events with a sequence number above after, in order.
 	Events(after uint64, limit int) ([]schema.Event, error)
+	// OldestEventSince returns the sequence number of the first event before which all are older than t, or one more than
+	// the last if all are.
+	OldestEventSince(t time.Time) (uint64, error)
 	// EventBounds returns the first and the last sequence number there is; first is last+1 if there is none.
 	EventBounds() (first, last uint64, err error)
 }

@@ -37,14 +37,14 @@ func FromEvent(m *pb.Event) (schema.Event, error) {
 // ToEventQuery converts a query.
 func ToEventQuery(q schema.EventQuery) *pb.SubscribeRequest {
 	return &pb.SubscribeRequest{
-		Since: ToCursor(q.Since), Agents: q.Agents, Types: toStrings(q.Types), RunId: q.RunID,
+		Since: ToCursor(q.Since), Until: ToCursor(q.Until), Agents: q.Agents, Types: toStrings(q.Types), RunId: q.RunID,
 	}
 }
 
 // FromEventQuery converts a query.
 func FromEventQuery(m *pb.SubscribeRequest) schema.EventQuery {
 	return schema.EventQuery{
-		Since: FromCursor(m.GetSince()), Agents: m.GetAgents(), Types: fromStrings[schema.EventType](m.GetTypes()),
-		RunID: m.GetRunId(),
+		Since: FromCursor(m.GetSince()), Until: FromCursor(m.GetUntil()), Agents: m.GetAgents(),
+		Types: fromStrings[schema.EventType](m.GetTypes()), RunID: m.GetRunId(),
 	}
 }

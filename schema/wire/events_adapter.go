@@ -15,7 +15,7 @@ type eventsClient struct{ rpc pb.EventsClient }
 
 var _ schema.Events = eventsClient{}
 
-// Subscribe ends with an error even if the server ends the stream well, because the contract knows no other end.
+// Subscribe ends with an error even if the server ends the stream well, unless the query says where it ends.
 func (c eventsClient) Subscribe(ctx context.Context, q schema.EventQuery) iter.Seq2[schema.Event, error] {
 	req := ToEventQuery(q)
 	req.Caller = callerOf(ctx)
@@ -24,6 +24,9 @@ func (c eventsClient) Subscribe(ctx context.Context, q schema.EventQuery) iter.S
 			if !yield(e, err) || err != nil {
 				return
 			}
+		}
+		if !q.Until.IsZero() {
+			return
 		}
 		yield(schema.Event{}, schema.Errorf(schema.CodeUnavailable, "the host ended the event stream; subscribe again"))
 	}

@@ -197,6 +197,19 @@ func TestSubscriptionEndsWithAnErrorOnly(t *testing.T) {
 	}
 }
 
+func TestStretchEndsQuietly(t *testing.T) {
+	until := schema.EventQuery{Until: schema.Cursor{Epoch: "e", Seq: 3}}
+	n := 0
+	for _, err := range dial(t, log(3, "", nil).services()).Events.Subscribe(as(t, "p"), until) {
+		if n++; err != nil {
+			t.Error(err)
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d steps", n)
+	}
+}
+
 func TestTurnEndsQuietly(t *testing.T) {
 	f := all(nil)
 	f.send = func(_ context.Context, r schema.SendRequest) iter.Seq2[schema.ChatEvent, error] {

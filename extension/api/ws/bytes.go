@@ -1,6 +1,9 @@
 package ws
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strconv"
+)
 
 // The frames of RFC 6455 as a server sends them: whole, unmasked and uncompressed. They are made here, and not by the
 // library, so that one event is framed once for all sockets and many pending frames go out in one write.
@@ -15,16 +18,43 @@ const (
 
 // textFrame returns payload as a text frame.
 func textFrame(payload []byte) []byte {
-	b := make([]byte, 0, 10+len(payload))
-	switch n := len(payload); {
+	return append(appendTextHead(make([]byte, 0, 10+len(payload)), len(payload)), payload...)
+}
+
+// appendTextHead appends what stands before n bytes of text.
+func appendTextHead(b []byte, n int) []byte {
+	switch {
 	case n < 126:
-		b = append(b, final|opText, byte(n))
+		return append(b, final|opText, byte(n))
 	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, final|opText, 126), uint16(n))
+		return binary.BigEndian.AppendUint16(append(b, final|opText, 126), uint16(n))
 	default:
-		b = binary.BigEndian.AppendUint64(append(b, final|opText, 127), uint64(n))
+		return binary.BigEndian.AppendUint64(append(b, final|opText, 127), uint64(n))
 	}
-	return append(b, payload...)
+}
+
+// item is what waits to be written to one socket: a whole frame, or the JSON of an event, which all sockets share and which
+// becomes a frame of this one when it is written.
+type item struct {
+	bytes []byte
+	event bool
+	prev  uint64 // of an event: the number of the one before it on this socket
+}
+
+// prevMember is the member of an event frame that differs from socket to socket.
+const prevMember = `,"prevSeq":`
+
+// appendTo appends the frame.
+func (i item) appendTo(b []byte) []byte {
+	if !i.event {
+		return append(b, i.bytes...)
+	}
+	var digits [20]byte
+	prev := strconv.AppendUint(digits[:0], i.prev, 10)
+	b = appendTextHead(b, len(i.bytes)+len(prevMember)+len(prev))
+	b = append(b, i.bytes[:len(i.bytes)-1]...) // without the brace at its end
+	b = append(append(b, prevMember...), prev...)
+	return append(b, '}')
 }
 
 // controlFrame returns a ping, a pong or a close; payload has at most 125 bytes.

@@ -20,10 +20,8 @@ func (h *hub) drain(ctx context.Context, code int) error {
 		if len(h.sessions) == 0 {
 			close(h.empty)
 		}
-		goodbye := encode(drainingFrame{Type: "server:draining", RetryAfterMs: drainRetry.Milliseconds()})
 		for _, s := range h.sessions {
-			s.out.put(goodbye)
-			s.out.finish(farewell{code: h.draining, reason: drainReason(code)})
+			s.drain(code)
 		}
 	}
 	h.mu.Unlock()
@@ -38,6 +36,18 @@ func (h *hub) drain(ctx context.Context, code int) error {
 	case <-time.After(cutWait):
 	}
 	return ctx.Err()
+}
+
+// drain tells the client that the server goes, and from where it can follow events at the next one.
+func (s *session) drain(code int) {
+	s.mu.Lock() // whatever is queued before the frame is before the place that it names
+	defer s.mu.Unlock()
+	goodbye := drainingFrame{Type: "server:draining", RetryAfterMs: drainRetry.Milliseconds()}
+	if !s.subs.empty() {
+		goodbye.Resume = s.sentLocked().String()
+	}
+	s.out.put(encode(goodbye))
+	s.out.finish(farewell{code: code, reason: drainReason(code)})
 }
 
 // cut ends every session without a word.

@@ -33,6 +33,7 @@ type command struct {
 	Token          string          `json:"token,omitempty"`
 	Agents         list            `json:"agents,omitzero"`
 	Events         list            `json:"events,omitzero"`
+	Since          place           `json:"since,omitzero"`
 	AgentID        string          `json:"agentId,omitempty"`
 	Message        string          `json:"message,omitempty"`
 	ConversationID string          `json:"conversationId,omitempty"`
@@ -48,6 +49,11 @@ type list struct {
 func (l list) IsZero() bool                 { return !l.present }
 func (l list) MarshalJSON() ([]byte, error) { return json.Marshal(l.names) }
 
+// place is a cursor; zero = none was given.
+type place struct{ schema.Cursor }
+
+func (p place) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }
+
 // member describes one member of a command.
 type member struct {
 	required bool
@@ -60,6 +66,7 @@ func grammar() map[string]map[string]member {
 	eventNames := member{read: func(c *command, raw json.RawMessage) error { return readList(&c.Events, raw) }}
 	message := member{required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.Message, raw) }}
 	conversation := member{read: func(c *command, raw json.RawMessage) error { return readText(&c.ConversationID, raw) }}
+	since := member{read: func(c *command, raw json.RawMessage) error { return readPlace(&c.Since, raw) }}
 	hints := member{read: func(c *command, raw json.RawMessage) error { return readObject(&c.Context, raw) }}
 	return map[string]map[string]member{
 		typeAuth: {"token": {required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.Token, raw) }}},
@@ -68,7 +75,7 @@ func grammar() map[string]map[string]member {
 			"message": message, "conversationId": conversation, "context": hints,
 		},
 		typeRoute:       {"message": message, "conversationId": conversation, "context": hints},
-		typeSubscribe:   {"agents": agents, "events": eventNames},
+		typeSubscribe:   {"agents": agents, "events": eventNames, "since": since},
 		typeUnsubscribe: {"agents": agents, "events": eventNames},
 		typePing:        {},
 	}
@@ -148,9 +155,6 @@ func object(data []byte) (members map[string]json.RawMessage, wrong fields, malf
 }
 
 func unknownMember(frame, name string, known map[string]member) string {
-	if frame == typeSubscribe && name == "since" {
-		return "is not understood by this server: it resumes nothing yet; subscribe without it and read what was missed over REST"
-	}
 	if len(known) == 0 {
 		return fmt.Sprintf("is not known; a %s has no members but type and id", frame)
 	}
@@ -216,6 +220,19 @@ func readList(into *list, raw json.RawMessage) error {
 		}
 	}
 	*into = l
+	return nil
+}
+
+func readPlace(into *place, raw json.RawMessage) error {
+	var text string
+	if err := readText(&text, raw); err != nil {
+		return err
+	}
+	c, err := schema.ParseCursor(text)
+	if err != nil {
+		return errors.New("must be a place in the event log that the server named: the id of an event, or the head of a subscribed frame")
+	}
+	into.Cursor = c
 	return nil
 }
 

@@ -3,6 +3,7 @@ package ws
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ func FuzzFrame(f *testing.F) {
 		`{"type":"unsubscribe","agents":[],"id":-1.50e3}`,
 		`{"type":"chat:route","message":"I need help with coding","context":{"skill":"programming","n":[1,{"a":null}]}}`,
 		`{"type":"chat:message","agentId":"nyx","message":"Can you hack this? <&> \ud83d\ude00 \ud800","conversationId":"c","id":"é\u0000"}`,
-		`{"type":"ping","id":7}`, `{"type":"ping","type":"auth"}`, `{"type":"subscribe","since":"e-1"}`, `{}`, `[]`, `null`, ``, "\xff", `{"id":[]}`,
+		`{"type":"ping","id":7}`, `{"type":"ping","type":"auth"}`, `{"type":"subscribe","since":"e-1"}`, `{"type":"subscribe","since":"0e-18446744073709551616"}`, `{"type":"subscribe","since":"-"}`, `{}`, `[]`, `null`, ``, "\xff", `{"id":[]}`,
 	} {
 		f.Add([]byte(text))
 	}
@@ -65,6 +66,7 @@ func TestParseReadsThePage(t *testing.T) {
 		`{"type":"subscribe","agents":["nyx","aria"],"events":["thought","emotion","action"]}`: {
 			Type: typeSubscribe, Agents: list{true, []string{"nyx", "aria"}}, Events: list{true, []string{"thought", "emotion", "action"}},
 		},
+		`{"type":"subscribe","since":"e0-12"}`: {Type: typeSubscribe, Since: place{schema.Cursor{Epoch: "e0", Seq: 12}}},
 		`{"type":"chat:route","message":"I need help with coding","context":{"skill":"programming"}}`: {
 			Type: typeRoute, Message: "I need help with coding", Context: schema.Object{"skill": "programming"},
 		},
@@ -97,6 +99,14 @@ func TestFramesOnTheWire(t *testing.T) {
 		payload := bytes.Repeat([]byte("x"), n)
 		if got := textFrame(payload); !bytes.Equal(got, append(head, payload...)) {
 			t.Errorf("text of %d bytes begins with % x", n, got[:min(len(got), 12)])
+		}
+	}
+	for n, prev := range map[int]uint64{2: 0, 110: 7, 112: 10, 113: 1, 65535 - 13: 99, 65536: 1<<64 - 1} {
+		json := append([]byte(`{"x":"`), bytes.Repeat([]byte("x"), n)...)
+		json = append(json, `"}`...)
+		want := textFrame(fmt.Appendf(nil, `%s,"prevSeq":%d}`, json[:len(json)-1], prev))
+		if got := (item{bytes: json, event: true, prev: prev}).appendTo([]byte("before")); string(got) != "before"+string(want) {
+			t.Errorf("an event of %d bytes after %d ends in %q", len(json), prev, got[len(got)-40:])
 		}
 	}
 	if got := closeFrame(1013, strings.Repeat("x", 200)); len(got) != 2+125 || !bytes.Equal(got[:4], []byte{0x88, 125, 3, 245}) {

@@ -25,7 +25,9 @@ const (
 type event struct {
 	schema.Event
 	bit   events // 0 for a gap, and for types that this version does not know
-	frame []byte
+	json  []byte
+	frame []byte // for a socket that was sent the event numbered prev before it
+	prev  uint64
 }
 
 // hub follows the event log for the whole process and fans it out to the sessions.
@@ -104,12 +106,10 @@ func (h *hub) follow(ctx context.Context, works func()) error {
 
 // publish renders e once and gives it to every session that wants it. It never waits for a socket.
 func (h *hub) publish(e schema.Event) {
-	b, err := json.Marshal(e)
-	if err != nil {
-		h.logger.Error("an event cannot be encoded and is left out", "cursor", e.Cursor.String(), "type", e.Type, "error", err)
+	rendered := h.render(e, h.head().Seq)
+	if rendered == nil {
 		return
 	}
-	rendered := &event{Event: e, bit: h.catalogue.bits[e.Type], frame: textFrame(b)}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if e.Type != schema.EventGap {
@@ -118,6 +118,23 @@ func (h *hub) publish(e schema.Event) {
 	for _, s := range h.sessions {
 		s.deliver(rendered)
 	}
+}
+
+// render returns the event as sockets send it, most of them behind the one numbered prev; or nil if it cannot be sent, which
+// has been logged then.
+func (h *hub) render(e schema.Event, prev uint64) *event {
+	b, err := json.Marshal(e)
+	if err != nil {
+		h.logger.Error("an event cannot be encoded and is left out", "cursor", e.Cursor.String(), "type", e.Type, "error", err)
+		return nil
+	}
+	out := &event{Event: e, bit: h.catalogue.bits[e.Type], json: b, prev: prev}
+	if e.Type == schema.EventGap { // which says itself what is lost
+		out.frame = textFrame(b)
+	} else {
+		out.frame = item{bytes: b, event: true, prev: prev}.appendTo(make([]byte, 0, len(b)+frameCost))
+	}
+	return out
 }
 
 // head returns the cursor of the last event that was fanned out.

@@ -49,6 +49,9 @@ func (c *catalogue) set(names []string) (set events, unknown []int) {
 	return set, unknown
 }
 
+// ofTurn reports whether the event is a chat event of a turn.
+func (c *catalogue) ofTurn(e *event) bool { return e.RunID != "" && e.bit&c.names["chat:*"] != 0 }
+
 // list returns the full names of the events in their documented order.
 func (c *catalogue) list(set events) []schema.EventType {
 	out := make([]schema.EventType, 0, len(c.types))

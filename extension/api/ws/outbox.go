@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// frameCost is what a queued frame costs beside its bytes, so that a great many tiny ones are bounded too.
+// frameCost is what a queued frame costs beside its bytes, so that a great many tiny ones are bounded too. What is added
+// to an event when it is written is less.
 const frameCost = 64
 
 // farewell is how a session ends.
@@ -25,10 +26,10 @@ type outbox struct {
 	ended chan struct{} // closed once the end is known
 
 	mu     sync.Mutex
-	frames [][]byte
-	taken  int      // how many of frames have been taken, from the front
-	held   [][]byte // what comes after an acknowledgement that has not been put
-	bytes  int      // of what has not been taken, held frames too
+	frames []item
+	taken  int    // how many of frames have been taken, from the front
+	held   []item // what comes after an acknowledgement that has not been put
+	bytes  int    // of what has not been taken, held frames too
 	space  chan struct{}
 	end    *farewell // what comes after the frames; set once
 	until  time.Time // by when a session that ends has written what it can
@@ -45,19 +46,39 @@ func (o *outbox) put(frames ...[]byte) {
 	if o.end != nil {
 		return
 	}
-	o.frames = append(o.frames, frames...)
-	o.grownLocked(frames)
+	o.putLocked(frames)
+	o.grownLocked()
 }
 
-// hold keeps a frame back until release.
-func (o *outbox) hold(frame []byte) {
+func (o *outbox) putLocked(frames [][]byte) {
+	for _, f := range frames {
+		o.frames = append(o.frames, item{bytes: f})
+		o.bytes += len(f) + frameCost
+	}
+}
+
+// add is put for one item.
+func (o *outbox) add(i item) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.end != nil {
 		return
 	}
-	o.held = append(o.held, frame)
-	o.grownLocked([][]byte{frame})
+	o.frames = append(o.frames, i)
+	o.bytes += len(i.bytes) + frameCost
+	o.grownLocked()
+}
+
+// hold keeps an item back until release.
+func (o *outbox) hold(i item) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.end != nil {
+		return
+	}
+	o.held = append(o.held, i)
+	o.bytes += len(i.bytes) + frameCost
+	o.grownLocked()
 }
 
 // release queues the answer, and behind it everything that was held.
@@ -67,16 +88,14 @@ func (o *outbox) release(answer ...[]byte) {
 	if o.end != nil {
 		return
 	}
-	o.frames = append(append(o.frames, answer...), o.held...)
+	o.putLocked(answer)
+	o.frames = append(o.frames, o.held...)
 	o.held = nil
-	o.grownLocked(answer)
+	o.grownLocked()
 }
 
-// grownLocked counts frames that were added, and gives the client up when they are too much.
-func (o *outbox) grownLocked(frames [][]byte) {
-	for _, f := range frames {
-		o.bytes += len(f) + frameCost
-	}
+// grownLocked gives the client up when what was added is too much.
+func (o *outbox) grownLocked() {
 	if o.bytes > o.limit && len(o.frames)-o.taken+len(o.held) > 1 {
 		o.dropLocked()
 		o.endLocked(farewell{code: CloseSlow, reason: "too slow: the queue of frames is full"})
@@ -149,10 +168,16 @@ func (o *outbox) ending() (until time.Time, ok bool) {
 // busy returns nil while the queue has room for answers, which is half of it: the other half is for events, so that a
 // client that sends faster than it reads does not lose its socket by its own answers. Otherwise it returns a channel that
 // is closed when it is worth asking again. Once the end is known there is nothing to wait for.
-func (o *outbox) busy() <-chan struct{} {
+func (o *outbox) busy() <-chan struct{} { return o.over(o.limit / 2) }
+
+// laden is busy for what has happened before, of which there may be no end. It has to do with a quarter of the queue, so
+// that answers find room beside it however fast it comes.
+func (o *outbox) laden() <-chan struct{} { return o.over(o.limit / 4) }
+
+func (o *outbox) over(share int) <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.end != nil || o.bytes <= o.limit/2 {
+	if o.end != nil || o.bytes <= share {
 		return nil
 	}
 	if o.space == nil {
@@ -168,21 +193,21 @@ func (o *outbox) makeSpaceLocked() {
 	}
 }
 
-// take moves frames of about size bytes, at least one if there is one, to the end of into. The farewell is not nil once
+// take moves items of about size bytes, at least one if there is one, to the end of into. The farewell is not nil once
 // nothing will follow; while something will, wake has its token again.
-func (o *outbox) take(into [][]byte, size int) ([][]byte, *farewell) {
+func (o *outbox) take(into []item, size int) ([]item, *farewell) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n := 0
 	for ; o.taken < len(o.frames); o.taken++ {
-		f := o.frames[o.taken]
-		if n > 0 && n+len(f) > size {
+		i := o.frames[o.taken]
+		if n > 0 && n+len(i.bytes) > size {
 			break
 		}
-		n += len(f)
-		o.bytes -= len(f) + frameCost
-		into = append(into, f)
-		o.frames[o.taken] = nil
+		n += len(i.bytes)
+		o.bytes -= len(i.bytes) + frameCost
+		into = append(into, i)
+		o.frames[o.taken] = item{}
 	}
 	if o.bytes <= o.limit/2 {
 		o.makeSpaceLocked()

@@ -1,19 +1,20 @@
 package ws
 
 import (
-	"bytes"
 	"fmt"
 	"testing"
 )
 
 // taken takes everything, a little at a time, and returns it as one text.
 func taken(o *outbox) (string, *farewell) {
-	var all [][]byte
+	var all []byte
 	for {
-		before := len(all)
-		frames, end := o.take(all, 2)
-		if all = frames; end != nil || len(all) == before {
-			return string(bytes.Join(all, nil)), end
+		items, end := o.take(nil, 2)
+		for _, i := range items {
+			all = i.appendTo(all)
+		}
+		if end != nil || len(items) == 0 {
+			return string(all), end
 		}
 	}
 }
@@ -21,8 +22,8 @@ func taken(o *outbox) (string, *farewell) {
 func TestOutboxKeepsTheOrder(t *testing.T) {
 	o := newOutbox(1 << 20)
 	o.put([]byte("a"), []byte("b"))
-	o.hold([]byte("d"))
-	o.hold([]byte("e"))
+	o.hold(item{bytes: []byte("d")})
+	o.hold(item{bytes: []byte("e")})
 	if got, end := taken(o); got != "ab" || end != nil {
 		t.Errorf("took %s, %v", got, end)
 	}
@@ -48,8 +49,8 @@ func TestOutboxThatIsNeverEmpty(t *testing.T) {
 		o.put(fmt.Appendf(nil, "%05d", i), fmt.Appendf(nil, "%05d", i))
 		for range 2 - i%2 { // one and a half of two
 			frames, _ := o.take(nil, 1)
-			if want := fmt.Sprintf("%05d", next/2); len(frames) != 1 || string(frames[0]) != want {
-				t.Fatalf("took %s, want %s", frames, want)
+			if want := fmt.Sprintf("%05d", next/2); len(frames) != 1 || string(frames[0].bytes) != want {
+				t.Fatalf("took %v, want %s", frames, want)
 			}
 			next++
 		}
@@ -68,8 +69,8 @@ func TestOutboxIsBounded(t *testing.T) {
 				o.put(nil)
 			}
 		},
-		"by held frames":  func(o *outbox) { o.hold(make([]byte, limit)); o.hold([]byte("x")) },
-		"by both":         func(o *outbox) { o.put(make([]byte, limit/2)); o.hold(make([]byte, limit/2)) },
+		"by held frames":  func(o *outbox) { o.hold(item{bytes: make([]byte, limit)}); o.hold(item{}) },
+		"by both":         func(o *outbox) { o.put(make([]byte, limit/2)); o.hold(item{bytes: make([]byte, limit/2)}) },
 		"by what is left": func(o *outbox) { o.put([]byte("x"), make([]byte, limit)); o.take(nil, 1); o.put([]byte("x")) },
 	} {
 		o := newOutbox(limit)

@@ -71,8 +71,11 @@ func (s *session) pause(f func()) {
 }
 
 // room waits until the queue has room for an answer, or the session is to end.
-func (s *session) room() {
-	for wait := s.out.busy(); wait != nil; wait = s.out.busy() {
+func (s *session) room() { s.wait(s.out.busy) }
+
+// wait waits until the queue is not full any more, in the sense that is given, or the session is to end.
+func (s *session) wait(full func() <-chan struct{}) {
+	for wait := full(); wait != nil; wait = full() {
 		select {
 		case <-wait:
 		case <-s.ctx.Done():

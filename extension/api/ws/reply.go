@@ -58,6 +58,7 @@ type (
 	}
 	drainingFrame struct {
 		Type         string `json:"type"`
+		Resume       string `json:"resume,omitempty"` // a cursor; absent without a subscription
 		RetryAfterMs int64  `json:"retryAfterMs"`
 	}
 	errorFrame struct {

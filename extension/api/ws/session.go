@@ -51,6 +51,12 @@ type session struct {
 	runs    []string // unfinished turns that this socket began, oldest first
 	unacked string   // the one whose ack has not been queued
 	holding bool     // frames wait for that ack: the first one of its turn and everything after it
+
+	last   schema.Cursor // of the last event frame, or named by a subscribed or a gap frame since; zero = there was none
+	before schema.Cursor // what last was when holding began
+	replay *replay       // not nil while the socket is sent what has happened; the hub's events go there
+
+	earlier earlier
 }
 
 func newSession(srv *Server, conn *fws.Conn, grant Grant) *session {
@@ -148,15 +154,44 @@ func (s *session) who() (schema.Caller, bool) {
 func (s *session) deliver(e *event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.authed || !s.wantsLocked(e) {
+	if s.replay != nil {
+		s.replay.see(e, s.out.limit/4)
 		return
+	}
+	s.passLocked(e)
+}
+
+// passLocked sends an event that the session is to have. Events come here in the order of the log, some perhaps again. A gap
+// before the place where the client is means nothing to it.
+func (s *session) passLocked(e *event) {
+	again := e.Cursor.Seq <= s.last.Seq && e.Cursor.Epoch == s.last.Epoch
+	if s.authed && s.wantsLocked(e) && !again {
+		s.sendLocked(e)
+	}
+}
+
+func (s *session) sendLocked(e *event) {
+	i := item{bytes: e.frame}
+	if e.prev != s.last.Seq && e.Type != schema.EventGap {
+		i = item{bytes: e.json, event: true, prev: s.last.Seq}
 	}
 	if s.unacked != "" && (s.holding || e.RunID == s.unacked) {
-		s.holding = true
-		s.out.hold(e.frame)
-		return
+		if !s.holding {
+			s.holding, s.before = true, s.last
+		}
+		s.out.hold(i)
+	} else {
+		s.out.add(i)
 	}
-	s.out.put(e.frame)
+	s.last = e.Cursor
+}
+
+// sentLocked returns the place up to which the client has been sent everything.
+func (s *session) sentLocked() schema.Cursor {
+	if s.holding {
+		return s.before
+	}
+	return s.last
 }
 
 // wantsLocked reports whether the session subscribed to the event, or began the turn that it is a chat event of.
@@ -165,11 +200,12 @@ func (s *session) wantsLocked(e *event) bool {
 		return !s.subs.empty() || len(s.runs) > 0
 	}
 	mine := false
-	if e.RunID != "" && e.bit&s.srv.catalogue.names["chat:*"] != 0 {
+	if s.srv.catalogue.ofTurn(e) {
 		if i := slices.Index(s.runs, e.RunID); i >= 0 {
 			mine = true
 			if e.Type.Terminal() {
 				s.runs = slices.Delete(s.runs, i, i+1)
+				s.earlier.add(e.RunID, s.last)
 			}
 		}
 	}
@@ -183,6 +219,7 @@ func (s *session) beginRun(id string) {
 	s.unacked = id
 	if len(s.runs) == maxRuns {
 		s.runs = slices.Delete(s.runs, 0, 1)
+		s.earlier.forget(s.last)
 	}
 	s.runs = append(s.runs, id)
 }

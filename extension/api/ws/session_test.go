@@ -131,7 +131,8 @@ type discard struct{ net.Conn }
 
 func (discard) SetWriteDeadline(time.Time) error { return nil }
 
-// BenchmarkFanOut renders one event and gives it to 1,000 sessions; the writers are not part of it.
+// BenchmarkFanOut renders one event, gives it to 1,000 sessions and merges what each of them writes; the network is not part
+// of it.
 func BenchmarkFanOut(b *testing.B) {
 	srv := newTestServer(nil)
 	caller := schema.Caller{Principal: "p", Scopes: []schema.Scope{schema.ScopeRead}}
@@ -147,12 +148,21 @@ func BenchmarkFanOut(b *testing.B) {
 		Cursor: schema.Cursor{Epoch: "e", Seq: 1}, Type: schema.EventThought, AgentID: "nyx",
 		Payload: schema.NewPayload(schema.Thought{Thought: "something to think about, of about two hundred bytes all in all, as thoughts are"}),
 	}
-	var frames [][]byte
-	for b.Loop() {
+	var frames []item
+	var buf []byte
+	srv.hub.cursor.Store(&schema.Cursor{Epoch: "e"})
+	for ; b.Loop(); e.Cursor.Seq++ {
 		srv.hub.publish(e)
 		for _, s := range srv.hub.sessions {
 			frames, _ = s.out.take(frames[:0], mergeBytes)
+			buf = buf[:0]
+			for _, f := range frames {
+				buf = f.appendTo(buf)
+			}
 		}
+	}
+	if len(buf) == 0 {
+		b.Fatal("nothing was sent")
 	}
 	b.ReportMetric(float64(b.N)*sessions/b.Elapsed().Seconds(), "frames/s")
 }

@@ -90,7 +90,7 @@ func (s *session) dispatch(c command) {
 func (s *session) pong(c command) { s.out.put(encode(pongFrame{Type: "pong", ID: c.ID})) }
 
 // subscribe changes what the socket is sent, between two events: every event after the head in the answer is sent if it
-// matches, and none before it.
+// matches, and none before it; or every event after c.Since.
 func (s *session) subscribe(ctx context.Context, caller schema.Caller, c command) {
 	set, named, err := s.selection(c)
 	if err == nil && !caller.Can(schema.ScopeRead) {
@@ -98,6 +98,10 @@ func (s *session) subscribe(ctx context.Context, caller schema.Caller, c command
 	}
 	if err == nil && c.Type == typeSubscribe {
 		err = s.exist(ctx, named)
+	}
+	var r *replay
+	if err == nil && !c.Since.IsZero() {
+		r, err = s.newReplay(ctx, c.Since.Cursor, named, set)
 	}
 	if err != nil {
 		s.fail(c.ID, err)
@@ -108,21 +112,44 @@ func (s *session) subscribe(ctx context.Context, caller schema.Caller, c command
 		answer.Type = "unsubscribed"
 	} else {
 		answer.Recovered = new(bool)
+		*answer.Recovered = r != nil && r.gap == nil
 	}
 	if named == nil {
 		answer.Agents = []string{everything}
 	}
 	s.srv.hub.between(func(head schema.Cursor) {
-		answer.Head = head.String()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.change(c.Type == typeSubscribe, named, set)
-		if s.subs.size() <= maxAgents {
-			s.out.put(encode(answer))
+		if s.subs.size() > maxAgents {
+			s.out.finish(farewell{code: CloseBadFrame, reason: "the subscription names too many agents"})
 			return
 		}
-		s.out.finish(farewell{code: CloseBadFrame, reason: "the subscription names too many agents"})
+		if r != nil {
+			head = r.begin(s, head)
+		}
+		answer.Head = head.String()
+		s.out.put(encode(answer))
+		if c.Type == typeSubscribe {
+			s.subscribedLocked(head, r)
+		}
 	})
+	if r != nil {
+		s.catchUp(c.ID, r)
+	}
+}
+
+// subscribedLocked takes note of the place that a subscribed frame has named, or of the one where the replay begins.
+func (s *session) subscribedLocked(head schema.Cursor, r *replay) {
+	s.earlier = earlier{closed: true}
+	switch s.replay = r; {
+	case r == nil && (head.Epoch != s.last.Epoch || head.Seq > s.last.Seq):
+		s.last = head
+	case r != nil && r.gap == nil:
+		s.last = r.pos
+	case r != nil:
+		s.sendLocked(r.gap)
+	}
 }
 
 // selection returns the events and the agents that a command names; nil agents = every agent.

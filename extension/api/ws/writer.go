@@ -45,9 +45,9 @@ func (s *session) write() {
 
 // flush writes frames that are queued, many in one write. It reports whether there is nothing more to write, ever.
 func (s *session) flush() (done bool) {
-	frames, end := s.out.take(nil, mergeBytes)
-	if len(frames) == 1 && end == nil {
-		return !s.send(frames[0])
+	items, end := s.out.take(nil, mergeBytes)
+	if len(items) == 1 && end == nil && !items[0].event {
+		return !s.send(items[0].bytes)
 	}
 	buf := s.srv.writeBufs.Get().(*[]byte)
 	defer func() {
@@ -56,8 +56,8 @@ func (s *session) flush() (done bool) {
 			s.srv.writeBufs.Put(buf)
 		}
 	}()
-	for _, f := range frames {
-		*buf = append(*buf, f...)
+	for _, i := range items {
+		*buf = i.appendTo(*buf)
 	}
 	if end != nil && !end.silent {
 		*buf = append(*buf, closeFrame(end.code, end.reason)...)

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -51,6 +52,13 @@ func (s *session) Events(after uint64, limit int) ([]schema.Event, error) {
 		return nil
 	})
 	return page, err
+}
+
+// OldestEventSince looks at the events from the oldest on, as many as there are before t: those are about to be deleted.
+func (s *session) OldestEventSince(t time.Time) (seq uint64, err error) {
+	err = s.row(`SELECT coalesce((SELECT seq FROM events WHERE time >= ? ORDER BY seq LIMIT 1),
+		(SELECT max(seq) + 1 FROM events), 1)`, []any{nanos(t)}, &seq)
+	return seq, err
 }
 
 // EventBounds returns the first and the last number there is.

@@ -133,6 +133,36 @@ func TestConversationsOfOneID(t *testing.T) {
 	})
 }
 
+// TestOldestEventSince has a clock that was set back once.
+func TestOldestEventSince(t *testing.T) {
+	s := open(t, t.TempDir())
+	since := func(minute int) (seq uint64) {
+		view(t, s, func(r store.Reader) (err error) {
+			seq, err = r.OldestEventSince(noon.Add(time.Duration(minute) * time.Minute))
+			return err
+		})
+		return seq
+	}
+	if got := since(0); got != 1 {
+		t.Errorf("of an empty log: %d", got)
+	}
+	update(t, s, func(tx store.Tx) error {
+		for _, minute := range []int{0, 1, 2, 9, 3, 4} {
+			e := event(minute)
+			e.Time = noon.Add(time.Duration(minute) * time.Minute)
+			if err := tx.AppendEvent(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for minute, want := range map[int]uint64{-1: 1, 0: 1, 1: 2, 2: 3, 3: 4, 9: 4, 10: 7} {
+		if got := since(minute); got != want {
+			t.Errorf("since minute %d: %d, want %d", minute, got, want)
+		}
+	}
+}
+
 func TestEventsAreEvictedFromTheBeginningOnly(t *testing.T) {
 	s := open(t, t.TempDir())
 	update(t, s, func(tx store.Tx) error {

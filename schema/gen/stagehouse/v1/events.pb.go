@@ -129,6 +129,7 @@ type SubscribeRequest struct {
 	Agents        []string               `protobuf:"bytes,3,rep,name=agents,proto3" json:"agents,omitempty"` // empty = every agent
 	Types         []string               `protobuf:"bytes,4,rep,name=types,proto3" json:"types,omitempty"`   // empty = every type
 	RunId         string                 `protobuf:"bytes,5,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	Until         *Cursor                `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"` // absent = never; of the epoch of the log
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -196,6 +197,13 @@ func (x *SubscribeRequest) GetRunId() string {
 		return x.RunId
 	}
 	return ""
+}
+
+func (x *SubscribeRequest) GetUntil() *Cursor {
+	if x != nil {
+		return x.Until
+	}
+	return nil
 }
 
 type SubscribeResponse struct {
@@ -343,13 +351,14 @@ const file_stagehouse_v1_events_proto_rawDesc = "" +
 	"\x06run_id\x18\x05 \x01(\tR\x05runId\x12\x1c\n" +
 	"\tprincipal\x18\x06 \x01(\tR\tprincipal\x12.\n" +
 	"\x04time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
-	"\apayload\x18\b \x01(\fR\apayload\"\xb3\x01\n" +
+	"\apayload\x18\b \x01(\fR\apayload\"\xe0\x01\n" +
 	"\x10SubscribeRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12+\n" +
 	"\x05since\x18\x02 \x01(\v2\x15.stagehouse.v1.CursorR\x05since\x12\x16\n" +
 	"\x06agents\x18\x03 \x03(\tR\x06agents\x12\x14\n" +
 	"\x05types\x18\x04 \x03(\tR\x05types\x12\x15\n" +
-	"\x06run_id\x18\x05 \x01(\tR\x05runId\"A\n" +
+	"\x06run_id\x18\x05 \x01(\tR\x05runId\x12+\n" +
+	"\x05until\x18\x06 \x01(\v2\x15.stagehouse.v1.CursorR\x05until\"A\n" +
 	"\x11SubscribeResponse\x12,\n" +
 	"\x06events\x18\x01 \x03(\v2\x14.stagehouse.v1.EventR\x06events\"<\n" +
 	"\vHeadRequest\x12-\n" +
@@ -385,22 +394,23 @@ var file_stagehouse_v1_events_proto_goTypes = []any{
 	(*Caller)(nil),                // 7: stagehouse.v1.Caller
 }
 var file_stagehouse_v1_events_proto_depIdxs = []int32{
-	5, // 0: stagehouse.v1.Event.cursor:type_name -> stagehouse.v1.Cursor
-	6, // 1: stagehouse.v1.Event.time:type_name -> google.protobuf.Timestamp
-	7, // 2: stagehouse.v1.SubscribeRequest.caller:type_name -> stagehouse.v1.Caller
-	5, // 3: stagehouse.v1.SubscribeRequest.since:type_name -> stagehouse.v1.Cursor
-	0, // 4: stagehouse.v1.SubscribeResponse.events:type_name -> stagehouse.v1.Event
-	7, // 5: stagehouse.v1.HeadRequest.caller:type_name -> stagehouse.v1.Caller
-	5, // 6: stagehouse.v1.HeadResponse.head:type_name -> stagehouse.v1.Cursor
-	1, // 7: stagehouse.v1.Events.Subscribe:input_type -> stagehouse.v1.SubscribeRequest
-	3, // 8: stagehouse.v1.Events.Head:input_type -> stagehouse.v1.HeadRequest
-	2, // 9: stagehouse.v1.Events.Subscribe:output_type -> stagehouse.v1.SubscribeResponse
-	4, // 10: stagehouse.v1.Events.Head:output_type -> stagehouse.v1.HeadResponse
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	5,  // 0: stagehouse.v1.Event.cursor:type_name -> stagehouse.v1.Cursor
+	6,  // 1: stagehouse.v1.Event.time:type_name -> google.protobuf.Timestamp
+	7,  // 2: stagehouse.v1.SubscribeRequest.caller:type_name -> stagehouse.v1.Caller
+	5,  // 3: stagehouse.v1.SubscribeRequest.since:type_name -> stagehouse.v1.Cursor
+	5,  // 4: stagehouse.v1.SubscribeRequest.until:type_name -> stagehouse.v1.Cursor
+	0,  // 5: stagehouse.v1.SubscribeResponse.events:type_name -> stagehouse.v1.Event
+	7,  // 6: stagehouse.v1.HeadRequest.caller:type_name -> stagehouse.v1.Caller
+	5,  // 7: stagehouse.v1.HeadResponse.head:type_name -> stagehouse.v1.Cursor
+	1,  // 8: stagehouse.v1.Events.Subscribe:input_type -> stagehouse.v1.SubscribeRequest
+	3,  // 9: stagehouse.v1.Events.Head:input_type -> stagehouse.v1.HeadRequest
+	2,  // 10: stagehouse.v1.Events.Subscribe:output_type -> stagehouse.v1.SubscribeResponse
+	4,  // 11: stagehouse.v1.Events.Head:output_type -> stagehouse.v1.HeadResponse
+	10, // [10:12] is the sub-list for method output_type
+	8,  // [8:10] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_events_proto_init() }

@@ -29,7 +29,7 @@ const (
 //
 // Events is the log of everything that happens. A runtime implements it; see schema.Events for the contract.
 type EventsClient interface {
-	// Subscribe replays what follows `since`, then follows, in batches. It ends with an error only.
+	// Subscribe replays what follows `since`, then follows, in batches. It ends with an error, or well at `until`.
 	Subscribe(ctx context.Context, in *SubscribeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SubscribeResponse], error)
 	Head(ctx context.Context, in *HeadRequest, opts ...grpc.CallOption) (*HeadResponse, error)
 }
@@ -77,7 +77,7 @@ func (c *eventsClient) Head(ctx context.Context, in *HeadRequest, opts ...grpc.C
 //
 // Events is the log of everything that happens. A runtime implements it; see schema.Events for the contract.
 type EventsServer interface {
-	// Subscribe replays what follows `since`, then follows, in batches. It ends with an error only.
+	// Subscribe replays what follows `since`, then follows, in batches. It ends with an error, or well at `until`.
 	Subscribe(*SubscribeRequest, grpc.ServerStreamingServer[SubscribeResponse]) error
 	Head(context.Context, *HeadRequest) (*HeadResponse, error)
 	mustEmbedUnimplementedEventsServer()
