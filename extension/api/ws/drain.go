@@ -18,7 +18,7 @@ func (h *hub) drain(ctx context.Context, code int) error {
 	if h.draining == 0 {
 		h.draining = code
 		if len(h.sessions) == 0 {
-			close(h.empty)
+			h.emptied.Do(func() { close(h.empty) })
 		}
 		for _, s := range h.sessions {
 			s.drain(code)

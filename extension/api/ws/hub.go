@@ -42,8 +42,11 @@ type hub struct {
 
 	mu       sync.RWMutex // held for reading while one event is fanned out
 	sessions []*session
+	recent   recent        // of the goroutine that publishes, and of those that hold mu for writing
+	leaving  bool          // sessions move to the next generation
 	draining int           // the close code of the drain; 0 = not draining
 	empty    chan struct{} // closed when draining and no session is left
+	emptied  sync.Once     // closes it
 }
 
 func newHub(log schema.Events, limit int, c *catalogue, logger *slog.Logger) *hub {
@@ -114,6 +117,7 @@ func (h *hub) publish(e schema.Event) {
 	defer h.mu.RUnlock()
 	if e.Type != schema.EventGap {
 		h.cursor.Store(&e.Cursor)
+		h.recent.add(rendered)
 	}
 	for _, s := range h.sessions {
 		s.deliver(rendered)
@@ -176,26 +180,46 @@ func (h *hub) roomLocked() error {
 	return nil
 }
 
-func (h *hub) add(s *session) error {
+// add adds a session, which has had its events up to the place at if that is not nil.
+func (h *hub) add(s *session, at *schema.Cursor) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.roomLocked(); err != nil {
 		return err
 	}
+	if at != nil {
+		h.since(s, *at)
+	}
+	h.addLocked(s)
+	if h.leaving {
+		s.interrupt()
+	}
+	return nil
+}
+
+func (h *hub) addLocked(s *session) {
 	s.index = len(h.sessions)
 	h.sessions = append(h.sessions, s)
-	return nil
 }
 
 func (h *hub) remove(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.removeLocked(s)
+}
+
+// removeLocked takes a session out, unless it is out already.
+func (h *hub) removeLocked(s *session) {
+	if s.index < 0 {
+		return
+	}
 	last := len(h.sessions) - 1
 	h.sessions[s.index] = h.sessions[last]
 	h.sessions[s.index].index = s.index
 	h.sessions[last] = nil
 	h.sessions = h.sessions[:last]
+	s.index = -1
 	if last == 0 && h.draining != 0 {
-		close(h.empty)
+		h.emptied.Do(func() { close(h.empty) })
 	}
 }

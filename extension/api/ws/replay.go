@@ -88,17 +88,17 @@ func (r *replay) see(e *event, room int) {
 func (s *session) catchUp(id []byte, r *replay) {
 	joined := false
 	defer func() { // and not only when it returns: a panic must not leave a socket that is sent nothing
-		if !joined {
+		if !joined && !s.isLeaving() {
 			s.out.finish(farewell{code: CloseRestart, reason: "the event log cannot be read; connect again"})
 		}
 	}()
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = firstRetry, lastRetry
-	for giveUp := time.Now().Add(replayWait); !s.over(); {
+	for giveUp := time.Now().Add(replayWait); !s.over() && !s.isLeaving(); {
 		from := r.pos
 		to, last := s.stage(r)
 		err := s.stretch(r, to)
-		if err == nil && last {
+		if err == nil && last && !s.isLeaving() {
 			if joined = s.join(r); joined {
 				return
 			}
@@ -124,6 +124,7 @@ func (s *session) over() bool { return s.ctx.Err() != nil || s.out.finishing() }
 func (s *session) idle(d time.Duration) {
 	select {
 	case <-time.After(d):
+	case <-s.leaving:
 	case <-s.out.ended:
 	case <-s.ctx.Done():
 	}
@@ -152,7 +153,7 @@ func (s *session) stretch(r *replay, to schema.Cursor) error {
 			if err != nil {
 				return err
 			}
-			if s.wait(s.out.laden); s.over() {
+			if s.wait(s.out.laden); s.over() || s.isLeaving() {
 				return nil
 			}
 			s.repeat(r, e)
