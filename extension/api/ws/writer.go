@@ -45,7 +45,7 @@ func (s *session) write() {
 // flush writes frames that are queued, many in one write. It reports whether there is nothing more to write, ever.
 func (s *session) flush() (done bool) {
 	items, end := s.out.take(nil, mergeBytes)
-	if len(items) == 1 && end == nil && !items[0].event {
+	if len(items) == 1 && end == nil && items[0].after == 0 {
 		return !s.send(items[0].bytes)
 	}
 	buf := s.srv.writeBufs.Get().(*[]byte)
