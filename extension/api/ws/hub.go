@@ -136,7 +136,7 @@ func (h *hub) render(e schema.Event, prev uint64) *event {
 	if e.Type == schema.EventGap { // which says itself what is lost
 		out.frame = textFrame(b)
 	} else {
-		out.frame = item{bytes: b, event: true, prev: prev}.appendTo(make([]byte, 0, len(b)+frameCost))
+		out.frame = eventItem(b, prev).appendTo(make([]byte, 0, len(b)+frameCost))
 	}
 	return out
 }

@@ -188,8 +188,11 @@ func (s *session) query(r *replay, to schema.Cursor) (q schema.EventQuery, some 
 // repeat sends an event that has happened, unless the socket has got it before it subscribed.
 func (s *session) repeat(r *replay, e schema.Event) {
 	s.mu.Lock()
+	prev := s.last.Seq
+	s.mu.Unlock()
+	rendered := s.srv.hub.render(e, prev) // while the hub need not wait, which has nothing to send here
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	rendered := s.srv.hub.render(e, s.last.Seq)
 	r.pos = e.Cursor
 	if rendered == nil || e.Cursor.Seq <= r.began && s.srv.catalogue.ofTurn(rendered) && slices.Contains(r.told, e.RunID) {
 		return

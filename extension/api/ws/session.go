@@ -206,7 +206,7 @@ func (s *session) passLocked(e *event) {
 func (s *session) sendLocked(e *event) {
 	i := item{bytes: e.frame}
 	if e.prev != s.last.Seq && e.Type != schema.EventGap {
-		i = item{bytes: e.json, event: true, prev: s.last.Seq}
+		i = eventItem(e.json, s.last.Seq)
 	}
 	if s.unacked != "" && (s.holding || e.RunID == s.unacked) {
 		if !s.holding {

@@ -62,7 +62,7 @@ func (s *session) pump(halt <-chan struct{}) {
 // flush writes frames that are queued, many in one write. It reports whether there is nothing more to write, ever.
 func (s *session) flush(halt <-chan struct{}) (done bool) {
 	items, end := s.out.take(nil, mergeBytes)
-	if len(items) == 1 && end == nil && !items[0].event {
+	if len(items) == 1 && end == nil && items[0].after == 0 {
 		return !s.send(items[0].bytes, halt)
 	}
 	buf := s.srv.writeBufs.Get().(*[]byte)
