@@ -42,12 +42,13 @@ type hub struct {
 
 	mu       sync.RWMutex // held for reading while one event is fanned out
 	sessions []*session
+	guests   map[Guest]struct{}
 	draining int           // the close code of the drain; 0 = not draining
 	empty    chan struct{} // closed when draining and no session is left
 }
 
 func newHub(log schema.Events, limit int, c *catalogue, logger *slog.Logger) *hub {
-	h := &hub{log: log, limit: limit, catalogue: c, logger: logger, empty: make(chan struct{})}
+	h := &hub{log: log, limit: limit, catalogue: c, logger: logger, guests: map[Guest]struct{}{}, empty: make(chan struct{})}
 	h.cursor.Store(&schema.Cursor{})
 	return h
 }
@@ -170,7 +171,7 @@ func (h *hub) roomLocked() error {
 	switch {
 	case h.draining != 0:
 		return &schema.Error{Code: schema.CodeUnavailable, Message: "the server is draining", RetryAfter: drainRetry, Cause: errDraining}
-	case len(h.sessions) >= h.limit:
+	case len(h.sessions)+len(h.guests) >= h.limit:
 		return &schema.Error{Code: schema.CodeUnavailable, Message: "all sockets are taken", RetryAfter: fullRetry}
 	}
 	return nil
