@@ -44,8 +44,8 @@ var _ huma.Resolver = (*eventsInput)(nil)
 // Resolve implements huma.Resolver.
 func (in *eventsInput) Resolve(ctx huma.Context) []error {
 	c := humafiber.UnwrapV2(ctx)
-	in.accepts = c.Accepts(fiber.MIMEApplicationJSON, eventStream)
-	in.token = stateOf(c.Context()).token
+	st := stateOf(c.Context())
+	in.accepts, in.token = st.accepts, st.token
 	in.Agents = queryList(c.Context().QueryArgs().PeekMulti("agents"))
 	in.Events = queryList(c.Context().QueryArgs().PeekMulti("events"))
 	in.lastEventID = len(c.Request().Header.PeekAll("Last-Event-ID")) > 0

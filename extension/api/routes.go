@@ -171,8 +171,17 @@ func newHuma(r fiber.Router, transform huma.Transformer) huma.API {
 	}
 	registerAliases(config.Components.Schemas)
 	api := humafiber.NewV2WithGroup(nil, r, config)
-	api.UseMiddleware(strict(api))
+	api.UseMiddleware(negotiate, strict(api))
 	return api
+}
+
+// negotiate decides what kind of answer the client likes best, for the one route that has two; all others are JSON whatever
+// it accepts. huma must not see the header: it would choose from a list of one, and panics on "a, ;=,".
+func negotiate(ctx huma.Context, next func(huma.Context)) {
+	c := humafiber.UnwrapV2(ctx)
+	stateOf(c.Context()).accepts = c.Accepts(fiber.MIMEApplicationJSON, eventStream)
+	c.Request().Header.Del(fiber.HeaderAccept)
+	next(ctx)
 }
 
 // unmarshal is json.Unmarshal, except that a number which fits no float64 is none the worse for it: what is free-form is
