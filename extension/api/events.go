@@ -34,9 +34,8 @@ type eventsInput struct {
 	Events      []string `query:"events" nullable:"false" doc:"Only these events, separated by commas; the parameter may be repeated. In full (agent:thought), short (thought), or by family (chat:*). Absent or *: all. A gap is told whatever is asked for" example:"chat:*"`
 	Limit       int      `query:"limit" minimum:"1" maximum:"200" doc:"How many events a page has at most; 50 if absent. A stream has no limit"`
 
-	accepts     string // the media type that the client likes best, "" if none will do
-	token       string
-	lastEventID bool // the header is there
+	accepts string // the media type that the client likes best, "" if none will do
+	token   string
 }
 
 var _ huma.Resolver = (*eventsInput)(nil)
@@ -48,7 +47,6 @@ func (in *eventsInput) Resolve(ctx huma.Context) []error {
 	in.accepts, in.token = st.accepts, st.token
 	in.Agents = queryList(c.Context().QueryArgs().PeekMulti("agents"))
 	in.Events = queryList(c.Context().QueryArgs().PeekMulti("events"))
-	in.lastEventID = len(c.Request().Header.PeekAll("Last-Event-ID")) > 0
 	return nil
 }
 
@@ -91,7 +89,7 @@ func (s *Server) eventQuery(ctx context.Context, in *eventsInput) (q schema.Even
 		return q, schema.Errorf(schema.CodePermissionDenied, "this token may not read events")
 	}
 	where, since := "query.since", in.Since
-	if in.lastEventID {
+	if in.LastEventID != "" {
 		where, since = "header.Last-Event-ID", in.LastEventID
 	}
 	if q.Since, err = schema.ParseCursor(since); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -258,6 +259,15 @@ func TestStreamComments(t *testing.T) {
 // TestRevokedTokenEndsItsStreams, within two seconds, and no others: not even where the host cannot answer.
 func TestRevokedTokenEndsItsStreams(t *testing.T) {
 	h := newLogHost()
+	authenticate := h.authenticate
+	var changed atomic.Bool
+	h.authenticate = func(token string) (schema.Caller, error) {
+		c, err := authenticate(token)
+		if token == "changed" && changed.Load() {
+			c.Scopes = []schema.Scope{schema.ScopeRead}
+		}
+		return c, err
+	}
 	w := start(t, "", h.services())
 	streams := map[string]*stream{}
 	for _, token := range []string{"good", "revoked", "unsure", "changed"} {
@@ -266,9 +276,12 @@ func TestRevokedTokenEndsItsStreams(t *testing.T) {
 	}
 	h.fail("unsure", schema.Errorf(schema.CodeUnavailable, "the directory is down"))
 	h.fail("revoked", schema.Errorf(schema.CodeUnauthenticated, "no such token"))
+	changed.Store(true)
 	begin := time.Now()
-	if why := streams["revoked"].wantEnd(); !strings.Contains(why, "valid no longer") {
-		t.Errorf("the stream ended with %q", why)
+	for token, want := range map[string]string{"revoked": "valid no longer", "changed": "something else"} {
+		if why := streams[token].wantEnd(); !strings.Contains(why, want) {
+			t.Errorf("the stream of %s ended with %q", token, why)
+		}
 	}
 	if took := time.Since(begin); took > 2*time.Second {
 		t.Errorf("the stream ended after %v", took)
@@ -342,8 +355,8 @@ func stuck(t *testing.T, w *world, h *logHost) {
 	other := w.follow("/api/events", as("other")...)
 	defer other.cancel()
 	other.opened()
-	for range 64 {
-		h.publish(thought(strings.Repeat("x", 64<<10)))
+	for range 24 {
+		h.publish(thought(strings.Repeat("x", 32<<10)))
 		other.want("agent:thought")
 	}
 }
