@@ -14,7 +14,7 @@ func FuzzEventRequest(f *testing.F) {
 	f.Add("agents=&events=%2a&events=thought", "fake-9", "text/event-stream;q=0.1, application/json;q=x")
 	f.Add("agents=%ff&since=%00", "fake-18446744073709551616", ";q=,")
 	f.Add("", "21", ";=,") // huma's own negotiation panicked
-	h := newLogHost()
+	h := newEventHost()
 	for range 20 {
 		h.publish(thought("x"))
 	}

@@ -7,66 +7,32 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/stagehouse/stagehouse/host/eventlog"
 	"github.com/stagehouse/stagehouse/host/guard"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// logHost is a tokenHost with the event log of the reference runtime, over events that are kept in memory.
-type logHost struct {
-	*tokenHost
-	log *eventlog.Log
-
-	mu     sync.Mutex
-	stored []schema.Event
-	first  uint64 // number of the oldest
+// eventHost is a logHost behind the guard of a real host, with the tokens of a tokenHost.
+type eventHost struct {
+	*logHost
+	tokens *tokenHost
 }
 
-func newLogHost() *logHost {
-	h := &logHost{tokenHost: newTokenHost(), first: 1}
-	h.log = eventlog.New(eventlog.StoreFunc(h.read), eventlog.State{Epoch: fakeEpoch, First: 1}, eventlog.WithTail(16, 1<<20))
+func newEventHost() *eventHost {
+	h := &eventHost{newLogHost(16), newTokenHost()}
+	h.authenticate = h.tokens.authenticate
 	return h
 }
 
-func (h *logHost) services() schema.Services {
-	s := h.tokenHost.services()
-	s.Events = h.log
-	return guard.New(s)
-}
+func (h *eventHost) services() schema.Services { return guard.New(h.logHost.services()) }
 
-func (h *logHost) read(_ context.Context, after uint64, limit int) ([]schema.Event, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	from := int(max(after+1, h.first) - h.first)
-	return slices.Clone(h.stored[from:min(from+limit, len(h.stored))]), nil
-}
-
-// publish appends events, and returns the last one.
-func (h *logHost) publish(events ...schema.Event) schema.Event {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i := range events {
-		events[i].Cursor = schema.Cursor{Epoch: fakeEpoch, Seq: h.first + uint64(len(h.stored))}
-		events[i].Time = time.Unix(1_700_000_000, 0).UTC()
-		h.stored = append(h.stored, events[i])
+// publish appends events.
+func (h *eventHost) publish(events ...schema.Event) {
+	for _, e := range events {
+		h.emit(e)
 	}
-	h.log.Publish(events)
-	return events[len(events)-1]
-}
-
-// evict forgets what is before first.
-func (h *logHost) evict(first uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.stored = slices.Clone(h.stored[first-h.first:])
-	h.first = first
-	h.log.Evicted(first)
 }
 
 // thought is an event that everybody sees.

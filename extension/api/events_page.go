@@ -3,19 +3,15 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// maxScanned bounds the events that are looked at for one page: where few of them match, a page ends early.
-const maxScanned = 10_000
-
 // eventsPage is a page of events.
 type eventsPage struct {
-	Events     []schema.Event `json:"events" nullable:"false" doc:"In the order of the log. There may be fewer than the limit, or none, and more to come"`
+	Events     []schema.Event `json:"events" nullable:"false" doc:"In the order of the log"`
 	NextCursor string         `json:"nextCursor" doc:"Pass it as since to go on. It is head when there is no more for now"`
 	Head       string         `json:"head" doc:"The id of the newest event of all, whether you may see it or not"`
 	Gap        *schema.Gap    `json:"gap,omitempty" doc:"Events that were asked for are not there any more; those in the page are the oldest that are"`
@@ -27,68 +23,47 @@ func (s *Server) eventPage(ctx context.Context, q schema.EventQuery, limit int) 
 	if err != nil {
 		return nil, within("query", err)
 	}
-	scan := pageScan{page: eventsPage{Events: []schema.Event{}, Head: head.String()}, at: q.Since, head: head, limit: schema.PageSize(limit)}
+	q.Until = head
 	if q.Since.IsZero() {
-		scan.at = head
+		q.Since = head
 	}
-	if scan.at != head {
-		caller := schema.CallerFrom(ctx)
-		err = s.scan(ctx, &scan, func(e *schema.Event) bool {
-			return caller.MaySee(e.Principal) &&
-				(len(q.Types) == 0 || slices.Contains(q.Types, e.Type)) &&
-				(len(q.Agents) == 0 || slices.Contains(q.Agents, e.AgentID))
-		})
-	}
+	page, next, err := s.readPage(ctx, q, schema.PageSize(limit))
 	if err != nil {
-		return nil, err
+		return nil, within("query", err)
 	}
-	scan.page.NextCursor = scan.at.String()
-	return answerJSON(scan.page)
+	page.Head, page.NextCursor = head.String(), next.String()
+	return answerJSON(page)
 }
 
-// pageScan is how far a page has come.
-type pageScan struct {
-	page    eventsPage
-	at      schema.Cursor // everything up to here has been looked at
-	head    schema.Cursor
-	limit   int
-	scanned int
-}
-
-// full reports whether nothing more belongs into the page.
-func (p *pageScan) full() bool {
-	return p.at.Epoch == p.head.Epoch && p.at.Seq >= p.head.Seq || len(p.page.Events) == p.limit || p.scanned == maxScanned
-}
-
-// scan looks at every event up to the head, as the extension itself. A subscription with the caller's eyes and filter
-// would wait, behind the last event that matches, for one that may never come.
-func (s *Server) scan(ctx context.Context, p *pageScan, wanted func(*schema.Event) bool) error {
-	for e, err := range s.services.Events.Subscribe(asExtension(ctx), schema.EventQuery{Since: p.at}) {
+// readPage reads up to limit events of a stretch of the log, and returns the place up to which it has read.
+func (s *Server) readPage(ctx context.Context, q schema.EventQuery, limit int) (page eventsPage, next schema.Cursor, err error) {
+	page.Events, next = []schema.Event{}, q.Since
+	for e, err := range s.services.Events.Subscribe(ctx, q) {
 		switch {
 		case err != nil:
-			return err
-		case e.Type == schema.EventGap && (p.scanned > 0 || p.page.Gap != nil):
-			return nil // the next page begins with it
-		case e.Type == schema.EventGap:
-			p.page.Gap = &schema.Gap{}
-			if err := json.Unmarshal(e.Payload, p.page.Gap); err != nil {
-				return err
-			}
+			return page, next, err
+		case e.Type != schema.EventGap:
+			page.Events = append(page.Events, e)
+		case len(page.Events) > 0:
+			return page, next, nil // the next page begins with it
 		default:
-			p.scanned++
-			if wanted(&e) {
-				p.page.Events = append(p.page.Events, e)
-			}
+			return s.readBehind(ctx, e, q, limit)
 		}
-		p.at = e.Cursor
-		if p.full() {
-			return nil
+		if next = e.Cursor; len(page.Events) == limit {
+			return page, next, nil
 		}
 	}
-	return nil
+	return page, q.Until, nil // what there may be behind the last event does not match
 }
 
-// asExtension is on whose behalf the log is read where everybody's events have to be seen.
-func asExtension(ctx context.Context) context.Context {
-	return schema.WithCaller(ctx, schema.Caller{Principal: "extension:api", Scopes: []schema.Scope{schema.ScopeAdmin}})
+// readBehind reads what is behind a gap. To the log, the head may not be after what was asked for, and so not be its end.
+func (s *Server) readBehind(ctx context.Context, gap schema.Event, q schema.EventQuery, limit int) (page eventsPage, next schema.Cursor, err error) {
+	var told schema.Gap
+	if err := json.Unmarshal(gap.Payload, &told); err != nil {
+		return page, next, err
+	}
+	q.Since = gap.Cursor
+	page, next, err = s.readPage(ctx, q, limit)
+	page.Gap = &told
+	return page, next, err
 }

@@ -44,11 +44,16 @@ func openingBlock(q schema.EventQuery, head schema.Cursor) []byte {
 	return appendBlock(b, q.Since, data)
 }
 
-// eventBlock returns an event as a block without a name: a browser hands those, and only those, to onmessage.
-func eventBlock(e schema.Event) ([]byte, error) {
+// eventBlock returns an event as a block without a name: a browser hands those, and only those, to onmessage. The data is
+// what a WebSocket sends, with the number of the event before it on this stream.
+func eventBlock(e schema.Event, prev uint64) ([]byte, error) {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
+	}
+	if e.Type != schema.EventGap { // which says itself what is lost
+		data = strconv.AppendUint(append(data[:len(data)-1], `,"prevSeq":`...), prev, 10)
+		data = append(data, '}')
 	}
 	return appendBlock(make([]byte, 0, len(data)+64), e.Cursor, data), nil
 }

@@ -16,8 +16,11 @@ func FuzzEventBlock(f *testing.F) {
 	f.Add("gap", "", "{}", uint64(0))
 	f.Add("a\nid: 1\n\n", "\r\ndata: x", "", uint64(1))
 	f.Fuzz(func(t *testing.T, kind, agent, payload string, seq uint64) {
+		if kind == string(schema.EventGap) {
+			kind = "gap of another kind"
+		}
 		e := schema.Event{Type: schema.EventType(kind), AgentID: agent, Payload: []byte(payload), Cursor: schema.Cursor{Epoch: "e", Seq: seq}}
-		block, err := eventBlock(e)
+		block, err := eventBlock(e, 3)
 		if err != nil {
 			return // it is no JSON
 		}
@@ -25,6 +28,7 @@ func FuzzEventBlock(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		want = append(want[:len(want)-1], `,"prevSeq":3}`...)
 		id, data, ok := bytes.Cut(block, []byte("\n"))
 		if !ok || string(id) != "id: "+e.Cursor.String() || string(data) != "data: "+string(want)+"\n\n" || bytes.ContainsAny(want, "\r\n") {
 			t.Errorf("%+v became %q", e, block)

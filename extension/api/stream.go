@@ -129,6 +129,7 @@ func (s *stream) follow() {
 			s.log.Error("panic in a stream of events", "panic", v, "stack", string(debug.Stack()))
 		}
 	}()
+	last := s.query.Since
 	for e, err := range s.events.Subscribe(s.ctx, s.query) {
 		if err != nil {
 			if s.ctx.Err() == nil {
@@ -136,11 +137,12 @@ func (s *stream) follow() {
 			}
 			return
 		}
-		block, err := eventBlock(e)
+		block, err := eventBlock(e, last.Seq)
 		if err != nil {
 			s.log.Error("an event cannot be encoded and is left out", "cursor", e.Cursor.String(), "type", e.Type, "error", err)
 			continue
 		}
+		last = e.Cursor
 		select {
 		case s.blocks <- block:
 		case <-s.ctx.Done():
