@@ -110,6 +110,10 @@ func (s *Server) serve(ln net.Listener) error {
 	return nil
 }
 
+// Move implements sdk.Mover: streams of events end at once, and their clients go on at the next generation. They would keep
+// their connections in use, and the others waiting.
+func (s *Server) Move(context.Context) { s.sockets.Dismiss() }
+
 // Drain implements sdk.Drainer: sockets are told to come again and closed, requests in flight are finished.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)

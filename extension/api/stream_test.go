@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stagehouse/stagehouse/extension/api"
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/sdk"
 )
 
 // TestStreamOpens looks at what everybody on the way sees of a stream before anything has happened.
@@ -320,6 +322,31 @@ func TestDrainEndsStreams(t *testing.T) {
 	}
 	if took := time.Since(begin); took > 3*time.Second {
 		t.Errorf("the drain took %v", took)
+	}
+}
+
+// TestStreamsEndBeforeConnectionsMove, and one that comes too late ends as soon as it has begun: a client goes on where it
+// was, and not with an error, which a browser takes for the end.
+func TestStreamsEndBeforeConnectionsMove(t *testing.T) {
+	h := newEventHost()
+	server := api.New()
+	d := api.Definition()
+	d.New = func() sdk.Extension { return server }
+	w := startOf(t, d, "", h.services())
+	s := w.follow("/api/events", as("alice")...)
+	s.opened()
+	server.Move(t.Context())
+	if why := s.wantEnd(); !strings.Contains(why, "connect again") {
+		t.Errorf("the stream ended with %q", why)
+	}
+	h.publish(thought("x"))
+	late := w.follow("/api/events?since=fake-0", as("alice")...)
+	if b := late.opened(); b.id != "fake-0" {
+		t.Errorf("the late stream goes on from %s", b.id)
+	}
+	late.wantEnd()
+	if p := w.page(t, "?since=fake-0", "alice"); len(p.Events) != 1 {
+		t.Errorf("page: %+v", p)
 	}
 }
 

@@ -23,9 +23,7 @@ func (h *hub) drain(ctx context.Context, code int) error {
 		for _, s := range h.sessions {
 			s.drain(code)
 		}
-		for g := range h.guests {
-			g.Leave()
-		}
+		h.dismissLocked()
 	}
 	h.mu.Unlock()
 	select {

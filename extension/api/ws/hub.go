@@ -42,9 +42,11 @@ type hub struct {
 
 	mu       sync.RWMutex // held for reading while one event is fanned out
 	sessions []*session
-	guests   map[Guest]struct{}
 	draining int           // the close code of the drain; 0 = not draining
 	empty    chan struct{} // closed when draining and no session is left
+
+	guests    map[Guest]struct{}
+	dismissed bool // guests have been told to go
 }
 
 func newHub(log schema.Events, limit int, c *catalogue, logger *slog.Logger) *hub {
@@ -168,10 +170,14 @@ func (h *hub) room() error {
 }
 
 func (h *hub) roomLocked() error {
-	switch {
-	case h.draining != 0:
+	if h.draining != 0 {
 		return &schema.Error{Code: schema.CodeUnavailable, Message: "the server is draining", RetryAfter: drainRetry, Cause: errDraining}
-	case len(h.sessions)+len(h.guests) >= h.limit:
+	}
+	return h.fullLocked()
+}
+
+func (h *hub) fullLocked() error {
+	if len(h.sessions)+len(h.guests) >= h.limit {
 		return &schema.Error{Code: schema.CodeUnavailable, Message: "all sockets are taken", RetryAfter: fullRetry}
 	}
 	return nil
