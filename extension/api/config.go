@@ -49,7 +49,7 @@ type Limits struct {
 	BodyBytes     int `json:"bodyBytes" doc:"Size of one request body" minimum:"1024" maximum:"16777216"`
 	FrameBytes    int `json:"frameBytes" doc:"Size of one WebSocket frame of a client" minimum:"1024" maximum:"16777216"`
 	QueueFrames   int `json:"queueFrames" doc:"Frames that wait for one socket before it is closed as too slow" minimum:"8" maximum:"65536"`
-	Sockets       int `json:"sockets" doc:"WebSockets open at a time" minimum:"1" maximum:"1000000"`
+	Sockets       int `json:"sockets" doc:"WebSockets and streams of events open at a time" minimum:"1" maximum:"1000000"`
 	AuthTimeoutMs int `json:"authTimeoutMs" doc:"How long a socket may stay without authentication" minimum:"10" maximum:"600000"`
 	HeartbeatMs   int `json:"heartbeatMs" doc:"Time between two pings of the server" minimum:"10" maximum:"3600000"`
 	ReadTimeoutMs int `json:"readTimeoutMs" doc:"How long a client may take to send one request" minimum:"10" maximum:"3600000"`

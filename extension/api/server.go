@@ -112,8 +112,12 @@ func (s *Server) serve(ln net.Listener) error {
 	return nil
 }
 
-// Move implements sdk.Mover: the WebSockets go on in the next generation.
-func (s *Server) Move(ctx context.Context) { s.sockets.Move(ctx) }
+// Move implements sdk.Mover: WebSockets go on in the next generation. Streams of events end at once, and their clients go on
+// there; they would keep their connections in use, and the others waiting.
+func (s *Server) Move(ctx context.Context) {
+	s.sockets.Dismiss()
+	s.sockets.Move(ctx)
+}
 
 // Drain implements sdk.Drainer: sockets are told to come again and closed, requests in flight are finished.
 func (s *Server) Drain(ctx context.Context) error {

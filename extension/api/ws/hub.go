@@ -47,10 +47,13 @@ type hub struct {
 	draining int           // the close code of the drain; 0 = not draining
 	empty    chan struct{} // closed when draining and no session is left
 	emptied  sync.Once     // closes it
+
+	guests    map[Guest]struct{}
+	dismissed bool // guests have been told to go
 }
 
 func newHub(log schema.Events, limit int, c *catalogue, logger *slog.Logger) *hub {
-	h := &hub{log: log, limit: limit, catalogue: c, logger: logger, empty: make(chan struct{})}
+	h := &hub{log: log, limit: limit, catalogue: c, logger: logger, guests: map[Guest]struct{}{}, empty: make(chan struct{})}
 	h.cursor.Store(&schema.Cursor{})
 	return h
 }
@@ -171,10 +174,14 @@ func (h *hub) room() error {
 }
 
 func (h *hub) roomLocked() error {
-	switch {
-	case h.draining != 0:
+	if h.draining != 0 {
 		return &schema.Error{Code: schema.CodeUnavailable, Message: "the server is draining", RetryAfter: drainRetry, Cause: errDraining}
-	case len(h.sessions) >= h.limit:
+	}
+	return h.fullLocked()
+}
+
+func (h *hub) fullLocked() error {
+	if len(h.sessions)+len(h.guests) >= h.limit {
 		return &schema.Error{Code: schema.CodeUnavailable, Message: "all sockets are taken", RetryAfter: fullRetry}
 	}
 	return nil

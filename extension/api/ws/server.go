@@ -23,7 +23,7 @@ const frameRoom = 16 << 10
 type Limits struct {
 	FrameBytes  int           // of one frame of a client
 	QueueFrames int           // room for frames that wait to be written to one socket, in frames of frameRoom bytes
-	Sockets     int           // open at a time
+	Sockets     int           // open at a time, guests included
 	AuthTimeout time.Duration // from the upgrade to a good auth frame
 	Heartbeat   time.Duration // between two pings; a client that answers neither of two is cut off
 }
