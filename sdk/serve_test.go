@@ -238,6 +238,18 @@ func TestWhenTheHostIsKilledWhatIsInFlightIsFinished(t *testing.T) {
 	eventually(t, "the extension to be gone", func() bool { return gone(pid) })
 }
 
+// A host that ends while its extension drains, as it does at a second signal, leaves nobody who would keep to the deadline.
+func TestWhenTheHostIsKilledWhileItDrainsTheExtensionTheExtensionIsGoneSoon(t *testing.T) {
+	host, pid, address := startHost(t)
+	beginSlow(t, address)
+	if err := host.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	awaitRefusal(t, address)
+	killHost(t, host)
+	eventually(t, "the extension to be gone", func() bool { return gone(pid) })
+}
+
 // Nobody is left who would kill the process group of an extension whose host is gone, so the extension does it itself.
 func TestWhenTheHostIsKilledNoChildOfTheExtensionIsLeft(t *testing.T) {
 	host, pid, address := startHost(t)
