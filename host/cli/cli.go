@@ -42,6 +42,16 @@ type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
 
+// scrubbed is an error whose text shows no secret.
+type scrubbed struct {
+	error
+	scrub func(string) string
+}
+
+func (s scrubbed) Error() string { return s.scrub(s.error.Error()) }
+
+func (s scrubbed) Unwrap() error { return s.error }
+
 // errSaid marks a failure that has been explained already.
 var errSaid = errors.New("")
 

@@ -68,7 +68,18 @@ func (p *Program) run(ctx context.Context, sources config.Sources) error {
 		return errors.New("the configuration has errors; nothing was started")
 	}
 	log := logging.New(p.Stderr, cfg.LogLevel, !isTerminal(p.Stderr))
+	if cfg.HasSecrets() {
+		log = logging.Scrubbed(log, cfg.Scrub)
+	}
 	warn(log, problems)
+	if err := p.serve(ctx, cfg, log); err != nil {
+		return scrubbed{err, cfg.Scrub}
+	}
+	return nil
+}
+
+// serve runs a host until ctx is done.
+func (p *Program) serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	h, created, err := open(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -80,7 +91,7 @@ func (p *Program) run(ctx context.Context, sources config.Sources) error {
 		if ctx.Err() != nil {
 			return closeErr // told to stop while starting
 		}
-		return errors.New(cfg.Scrub(errors.Join(err, closeErr).Error()))
+		return errors.Join(err, closeErr)
 	}
 	if err := p.banner(cfg, h, created); err != nil {
 		return failure{err}

@@ -28,7 +28,10 @@ type Config struct {
 	secrets scrubber
 }
 
-// Scrub returns text with every secret of the configuration replaced by its reference.
+// HasSecrets reports whether Scrub has anything to do.
+func (c *Config) HasSecrets() bool { return c.secrets.replacer != nil }
+
+// Scrub returns text with every secret of the configuration replaced by its reference, however the text quotes it.
 func (c *Config) Scrub(text string) string { return c.secrets.text(text) }
 
 // Extension is one block under extensions.
@@ -43,8 +46,6 @@ type Extension struct {
 	StartTimeout time.Duration
 	DrainTimeout time.Duration
 	Grants       []string // host services that it may call; nil = all
-
-	secrets scrubber
 }
 
 // Command is a program that speaks the extension protocol.
@@ -79,8 +80,8 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	if problem.Fatal(problems) {
 		return nil, problems, nil
 	}
-	secrets := scrubber{}
-	problems = append(problems, resolveSecrets(tree, s, secrets)...)
+	secrets, unresolved := resolveSecrets(tree, s)
+	problems = append(problems, unresolved...)
 	shape, err := problem.Schema{Raw: schemaconfig.Host}.Check(tree)
 	if err != nil {
 		return nil, nil, err
@@ -90,7 +91,6 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	problems = append(problems, more...)
 	cfg.secrets = secrets
 	for i := range cfg.Extensions {
-		cfg.Extensions[i].secrets = secrets
 		found, err := l.checkExtension(ctx, &cfg.Extensions[i], problems)
 		if err != nil {
 			return nil, nil, err

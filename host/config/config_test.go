@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -301,6 +302,36 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("problems = %s", b)
 		}
 	})
+}
+
+// TestSecretsAreHiddenHoweverTheyAreQuoted: what complains about a value quotes it, escapes it, or shows one line of it.
+func TestSecretsAreHiddenHoweverTheyAreQuoted(t *testing.T) {
+	const first, second = `pass"word\\<1>`, "größe\tof it"
+	file := write(t, `{"extensions":{"api":{"secret":"${env:SECRET}","host":"${env:PART}"}}}`)
+	cfg, _ := load(t, loader(), config.Sources{File: file, Env: []string{"SECRET=" + first + "\r\n" + second + "\nab\n", "PART=pass"}})
+	encoded, err := json.Marshal(first + "\r\n" + second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"raw":      first + "\r\n" + second + "\nab",
+		"quoted":   fmt.Sprintf("%q", first+"\r\n"+second),
+		"ascii":    fmt.Sprintf("%+q", second),
+		"JSON":     string(encoded),
+		"one line": fmt.Sprintf("bad line %q", first),
+		"other":    "bad line " + second,
+	} {
+		got := cfg.Scrub(text)
+		if !strings.Contains(got, "${env:SECRET}") || strings.Contains(got, "word") || strings.Contains(got, "of it") {
+			t.Errorf("%s: Scrub(%s) = %s", name, text, got)
+		}
+	}
+	if got := cfg.Scrub("about pass"); got != "about ${env:PART}" {
+		t.Errorf("a secret that is a part of another: %q", got)
+	}
+	if got := cfg.Scrub("grab it"); got != "grab it" {
+		t.Errorf("a line that is too short to hide is hidden: %q", got)
+	}
 }
 
 func TestSetNeedsAPath(t *testing.T) {

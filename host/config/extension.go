@@ -41,11 +41,7 @@ func (l Loader) checkExtension(ctx context.Context, e *Extension, known []schema
 			problems = append(problems, p)
 		}
 	}
-	problems = append(problems, e.missingGrants(result.Description.Requires)...)
-	for i := range problems {
-		problems[i].Message = e.secrets.text(problems[i].Message)
-	}
-	return problems, nil
+	return append(problems, e.missingGrants(result.Description.Requires)...), nil
 }
 
 func (e *Extension) validate(configSchema json.RawMessage) ([]schema.Problem, error) {
