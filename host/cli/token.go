@@ -26,8 +26,7 @@ Scopes: read   look at agents, own conversations, memories and events
         admin  chat, and change, start and stop agents, and see everybody's things`,
 	}
 	store := func() *token.Store { return token.Open(p.dataDir(common)) }
-	c.AddCommand(p.tokenShow(store), p.tokenCreate(store), p.tokenList(store), p.tokenRevoke(store))
-	return c
+	return group(c, p.tokenShow(store), p.tokenCreate(store), p.tokenList(store), p.tokenRevoke(store))
 }
 
 func (p *Program) tokenShow(store func() *token.Store) *cobra.Command {
