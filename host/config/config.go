@@ -91,7 +91,7 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	problems = append(problems, more...)
 	cfg.secrets = secrets
 	for i := range cfg.Extensions {
-		found, err := l.checkExtension(ctx, &cfg.Extensions[i], problems)
+		found, err := l.checkExtension(ctx, &cfg.Extensions[i])
 		if err != nil {
 			return nil, nil, err
 		}

@@ -216,14 +216,51 @@ func TestGrantsThatDoNotSuffice(t *testing.T) {
 }
 
 func TestNothingIsRunWhoseRunningIsWrong(t *testing.T) {
-	l := loader()
-	l.Check = func(context.Context, config.Extension) (schema.CheckResult, error) {
-		t.Error("the program was run")
-		return schema.CheckResult{}, nil
+	for keys, want := range map[string]string{
+		`{"sha256":"beef"}`:                "/extensions/api/plugin/sha256",
+		`{"sha265":"beef"}`:                "/extensions/api/plugin/sha265",
+		`{"path":""}`:                      "/extensions/api/plugin/path",
+		`{"args":[1]}`:                     "/extensions/api/plugin/args/0",
+		`{"env":{"KEY":"${env:NOT_SET}"}}`: "/extensions/api/plugin/env/KEY",
+		`true`:                             "/extensions/api/plugin",
+	} {
+		l := loader()
+		l.Check = func(context.Context, config.Extension) (schema.CheckResult, error) {
+			t.Errorf("%s: the program was run", keys)
+			return schema.CheckResult{}, nil
+		}
+		_, problems := load(t, l, config.Sources{File: write(t, `{"extensions":{"api":{"plugin":`+keys+`}}}`)})
+		if len(problems) != 1 || problems[0].Pointer != want {
+			t.Errorf("%s: problems = %+v, want one at %s", keys, problems, want)
+		}
 	}
-	_, problems := load(t, l, config.Sources{File: write(t, `{"extensions":{"api":{"plugin":{"sha256":"beef"}}}}`)})
-	if len(problems) != 1 || problems[0].Pointer != "/extensions/api/plugin/sha256" {
-		t.Errorf("problems = %+v", problems)
+}
+
+// TestAFaultOfTheHostsKeysHidesNothing: what is wrong with how long an extension may take, or with what it may call, keeps
+// nobody from asking it about the rest.
+func TestAFaultOfTheHostsKeysHidesNothing(t *testing.T) {
+	for keys, want := range map[string]string{
+		`{"startTimeoutMs":1}`:      "/extensions/api/plugin/startTimeoutMs",
+		`{"drainTimeoutMs":"soon"}`: "/extensions/api/plugin/drainTimeoutMs",
+		`{"grants":["agent"]}`:      "/extensions/api/plugin/grants/0",
+		`{"grants":7}`:              "/extensions/api/plugin/grants",
+		`{"zzzzzzzzzz":7}`:          "/extensions/api/plugin/zzzzzzzzzz",
+	} {
+		l := loader()
+		check := l.Check
+		l.Check = func(ctx context.Context, e config.Extension) (schema.CheckResult, error) {
+			if e.Grants != nil || e.StartTimeout != plugin.DefaultStartTimeout || e.Env["KEY"] != "value" {
+				t.Errorf("%s: the extension that is asked is %+v", keys, e)
+			}
+			r, err := check(ctx, e)
+			r.Description.Requires = []string{"agents"}
+			return r, err
+		}
+		sound := `{"env":{"KEY":"value"},`
+		_, problems := load(t, l, config.Sources{File: write(t, `{"extensions":{"api":{"prot":1,"plugin":`+sound+keys[1:]+`}}}`)})
+		if len(problems) != 2 || problems[0].Pointer != want || problems[1].Pointer != "/extensions/api/prot" {
+			t.Errorf("%s: problems = %+v, want one at %s and one at /extensions/api/prot", keys, problems, want)
+		}
 	}
 }
 

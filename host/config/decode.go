@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stagehouse/stagehouse/plugin"
@@ -19,6 +20,9 @@ import (
 
 // hostKeys are the keys of a block that belong to the host; the others are the extension's.
 var hostKeys = []string{"enabled", "plugin"}
+
+// pluginKeyNames are the keys of extensions.<name>.plugin.
+var pluginKeyNames = []string{"path", "args", "env", "sha256", "startTimeoutMs", "drainTimeoutMs", "grants"}
 
 // pluginKeys is extensions.<name>.plugin.
 type pluginKeys struct {
@@ -52,7 +56,7 @@ func (l Loader) decode(tree map[string]any, s Sources, known []schema.Problem) (
 		if !ok || slices.ContainsFunc(known, func(p schema.Problem) bool { return p.Pointer == problem.Pointer("extensions", name) }) {
 			continue
 		}
-		e, p := l.decodeExtension(cfg.File, name, block)
+		e, p := l.decodeExtension(cfg.File, name, block, known)
 		problems = append(problems, p...)
 		if e != nil {
 			cfg.Extensions = append(cfg.Extensions, *e)
@@ -102,21 +106,16 @@ func decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {
 	return problems
 }
 
-func (l Loader) decodeExtension(file, name string, block map[string]any) (*Extension, []schema.Problem) {
+func (l Loader) decodeExtension(file, name string, block map[string]any, known []schema.Problem) (*Extension, []schema.Problem) {
+	at := problem.Pointer("extensions", name, "plugin")
+	if slices.ContainsFunc(known, func(p schema.Problem) bool { return aboutTheProgram(p.Pointer, at) }) {
+		return nil, nil // the wrong program must not be asked, nor be looked for
+	}
 	e := &Extension{Name: name, Enabled: true}
 	if enabled, ok := block["enabled"].(bool); ok {
 		e.Enabled = enabled
 	}
-	var keys pluginKeys
-	if raw, ok := block["plugin"]; ok {
-		b, err := json.Marshal(raw)
-		if err == nil {
-			err = json.Unmarshal(b, &keys)
-		}
-		if err != nil {
-			return nil, nil // the schema has said what is wrong with it
-		}
-	}
+	keys := decodePlugin(block["plugin"], at, known)
 	own := maps.Clone(block)
 	for _, k := range hostKeys {
 		delete(own, k)
@@ -137,6 +136,39 @@ func (l Loader) decodeExtension(file, name string, block map[string]any) (*Exten
 		return nil, problems
 	}
 	return e, nil
+}
+
+// aboutTheProgram reports whether a problem leaves it open which program plugin, the keys at that place, would run and how:
+// a misspelt sha256 must not let any program run, nor a misspelt env one that lacks what it needs.
+func aboutTheProgram(pointer, plugin string) bool {
+	key, inside := strings.CutPrefix(pointer, plugin+"/")
+	if !inside {
+		return pointer == plugin
+	}
+	key, _, _ = strings.Cut(key, "/")
+	switch problem.Nearest(key, pluginKeyNames) {
+	case "path", "args", "env", "sha256":
+		return true
+	}
+	return false
+}
+
+// decodePlugin reads the keys at extensions.<name>.plugin. One that has a problem is as good as absent: the schema has said
+// what is wrong with it, and the rest of the block can be checked all the same.
+func decodePlugin(raw any, at string, known []schema.Problem) pluginKeys {
+	given, _ := raw.(map[string]any)
+	sound := map[string]any{}
+	for key, v := range given {
+		place := at + problem.Pointer(key)
+		if !slices.ContainsFunc(known, func(p schema.Problem) bool { return problem.Under(p.Pointer, place) }) {
+			sound[key] = v
+		}
+	}
+	var keys pluginKeys
+	if b, err := json.Marshal(sound); err == nil {
+		_ = json.Unmarshal(b, &keys) // what it could not take has a problem already
+	}
+	return keys
 }
 
 // command finds the program of an extension: plugin.path, else a built-in, else plugins/stagehouse-<name> beside the file.
