@@ -87,6 +87,14 @@ func (c *Config) Validate() []schema.Problem {
 	return append(problems, c.validateAuth()...)
 }
 
+// Requires returns the services that only some configurations need.
+func (c *Config) Requires() []string {
+	if c.Auth.Mode == AuthToken {
+		return []string{schema.ServiceIdentity}
+	}
+	return nil
+}
+
 func (c *Config) validateAuth() []schema.Problem {
 	switch {
 	case c.Auth.Mode != AuthNone:

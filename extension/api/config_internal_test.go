@@ -72,6 +72,17 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestRequires(t *testing.T) {
+	c := DefaultConfig()
+	if got := c.Requires(); len(got) != 1 || got[0] != schema.ServiceIdentity {
+		t.Errorf("mode token requires %v", got)
+	}
+	c.Auth.Mode = AuthNone
+	if got := c.Requires(); len(got) != 0 {
+		t.Errorf("mode none requires %v", got)
+	}
+}
+
 // TestConfigSchema compares the committed JSON Schema of the block with the one that the server declares.
 func TestConfigSchema(t *testing.T) {
 	const file = "../../schema/config/api.schema.json"
