@@ -17,6 +17,35 @@ var update = flag.Bool("update", false, "rewrite the committed copy of the JSON 
 
 func tcpAddr(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 1} }
 
+// TestHost: what nobody can listen on is refused before anybody tries, and the remedy is one.
+func TestHost(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "0.0.0.0", "::", "::1", "fe80::1%eth0", "localhost", "my_box", "API.example.com", "1.example", "a.b."} {
+		c := Config{Host: host}
+		if problems := c.validateHost(); len(problems) > 0 {
+			t.Errorf("%q: %+v", host, problems)
+		}
+	}
+	for host, remedy := range map[string]string{
+		"":                 "such as 127.0.0.1",
+		"not a host":       "such as 127.0.0.1",
+		"127.0.0":          "such as 127.0.0.1",
+		"999.0.0.1":        "such as 127.0.0.1",
+		"http://localhost": "such as 127.0.0.1",
+		"-x":               "such as 127.0.0.1",
+		"a..b":             "such as 127.0.0.1",
+		":3001":            "such as 127.0.0.1",
+		"[::1]":            `write "::1"`,
+		"[::1]:3001":       `write "::1", and 3001 for "port"`,
+		"127.0.0.1:3001":   `write "127.0.0.1", and 3001 for "port"`,
+		"localhost:3001":   `write "localhost", and 3001 for "port"`,
+	} {
+		c := Config{Host: host}
+		if problems := c.validateHost(); len(problems) != 1 || problems[0].Pointer != "/host" || !strings.Contains(problems[0].Suggestion, remedy) {
+			t.Errorf("%q: %+v, want the remedy %q", host, problems, remedy)
+		}
+	}
+}
+
 // problemsOf returns the problems of a block as "severity pointer" lines.
 func problemsOf(t *testing.T, block string) string {
 	t.Helper()
