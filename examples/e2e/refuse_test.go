@@ -39,6 +39,7 @@ func TestRefusals(t *testing.T) {
 		"bad value":      {[]string{"--config", write("b.json", `{"extensions":{"api":{"port":"x"}}}`)}, []string{"/extensions/api/port", "integer"}},
 		"open to all":    {[]string{"--config", write("c.json", `{"extensions":{"api":{"host":"0.0.0.0","auth":{"mode":"none"}}}}`)}, []string{"/extensions/api/auth", "allowPublic"}},
 		"secret host":    {[]string{"--config", write("d.json", `{"extensions":{"api":{"host":"${file:secret}"}}}`)}, []string{"${file:secret}"}},
+		"unknown brain":  {[]string{"--config", write("e.json", `{"agents":[{"id":"a","brain":"gpt"}]}`)}, []string{"/agents/0/brain", `there is no brain "gpt"`, "builtin"}},
 		"empty flag":     {[]string{"--config", ""}, []string{"--config is empty"}},
 		"unknown flag":   {[]string{"--prot", "1"}, []string{"--prot"}},
 		"unknown secret": {[]string{"--set", "extensions.api.host=${env:NOT_SET_ANYWHERE}"}, []string{"/extensions/api/host", "NOT_SET_ANYWHERE"}},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/config"
+	"github.com/stagehouse/stagehouse/host/local"
 )
 
 // Exit codes.
@@ -147,7 +148,7 @@ func (p *Program) loader() (config.Loader, error) {
 	for name := range p.BuiltIns {
 		builtIns[name] = config.Command{Path: self, Args: []string{"extension", name}, BuiltIn: true}
 	}
-	return config.Loader{BuiltIns: builtIns, Check: host.Check}, nil
+	return config.Loader{BuiltIns: builtIns, Brains: []string{local.BuiltinBrain}, Check: host.Check}, nil
 }
 
 // self returns how a person calls this program.

@@ -70,6 +70,7 @@ type Checker func(ctx context.Context, e Extension) (schema.CheckResult, error)
 // Loader reads configurations.
 type Loader struct {
 	BuiltIns map[string]Command // the extensions that the host's executable carries
+	Brains   []string           // the providers of brains that the runtime has; nil = nobody knows
 	Check    Checker
 }
 

@@ -38,6 +38,7 @@ const blockSchema = `{
 func loader(problems ...schema.Problem) config.Loader {
 	return config.Loader{
 		BuiltIns: map[string]config.Command{"api": {Path: "/bin/true", Args: []string{"extension", "api"}, BuiltIn: true}},
+		Brains:   []string{"builtin", "p"},
 		Check: func(context.Context, config.Extension) (schema.CheckResult, error) {
 			return schema.CheckResult{
 				Description: schema.Description{Name: "api", ConfigSchema: json.RawMessage(blockSchema)},
@@ -156,6 +157,8 @@ func TestProblems(t *testing.T) {
 		"agent without id":   {`{"agents":[{"name":"x"}]}`, "/agents/0", `"id" is missing`, "add it"},
 		"agent twice":        {`{"agents":[{"id":"x"},{"id":"x"}]}`, "/agents/1/id", "declared twice, first at /agents/0", ""},
 		"bad brain":          {`{"agents":[{"id":"x","brain":3}]}`, "/agents/0/brain", "none of the forms", "provider"},
+		"unknown brain":      {`{"agents":[{"id":"a"},{"brain":"gpt"}]}`, "/agents/1/brain", `there is no brain "gpt"`, "this host has: builtin, p"},
+		"misspelt brain":     {`{"agents":[{"id":"a","brain":{"provider":"bultin"}}]}`, "/agents/0/brain/provider", `there is no brain "bultin"`, `did you mean "builtin"?`},
 		"unknown in plugin":  {`{"extensions":{"api":{"plugin":{"pth":"x"}}}}`, "/extensions/api/plugin/pth", "unknown key", `did you mean "path"?`},
 		"unknown grant":      {`{"extensions":{"api":{"plugin":{"grants":["agent"]}}}}`, "/extensions/api/plugin/grants/0", "one of", ""},
 		"missing program":    {`{"extensions":{"api":{"plugin":{"path":"nowhere"}}}}`, "/extensions/api/plugin/path", "cannot run", "name the program"},

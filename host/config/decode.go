@@ -49,7 +49,7 @@ func (l Loader) decode(tree map[string]any, s Sources, known []schema.Problem) (
 	if level, ok := tree["logLevel"].(string); ok {
 		cfg.LogLevel = logLevel(level)
 	}
-	problems := decodeAgents(cfg, tree)
+	problems := l.decodeAgents(cfg, tree)
 	blocks, _ := tree["extensions"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(blocks)) {
 		block, ok := blocks[name].(map[string]any)
@@ -75,7 +75,7 @@ func logLevel(name string) slog.Level {
 	return level
 }
 
-func decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {
+func (l Loader) decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {
 	agents, ok := tree["agents"].([]any)
 	if !ok {
 		return nil
@@ -84,6 +84,7 @@ func decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {
 	seen := map[any]int{}
 	for i, a := range agents {
 		m, _ := a.(map[string]any)
+		problems = append(problems, l.checkBrain(m["brain"], problem.Pointer("agents", fmt.Sprint(i), "brain"))...)
 		id, ok := m["id"].(string)
 		if !ok {
 			continue
@@ -104,6 +105,22 @@ func decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {
 	}
 	cfg.Agents = raw
 	return problems
+}
+
+// checkBrain returns a problem where the brain of an agent, given as JSON has it, is one that nobody has.
+func (l Loader) checkBrain(brain any, at string) []schema.Problem {
+	if m, ok := brain.(map[string]any); ok {
+		brain, at = m["provider"], at+"/provider"
+	}
+	provider, ok := brain.(string)
+	if !ok || provider == "" || l.Brains == nil || slices.Contains(l.Brains, provider) {
+		return nil
+	}
+	hint := "this host has: " + strings.Join(l.Brains, ", ")
+	if near := problem.Nearest(provider, l.Brains); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return []schema.Problem{problem.Errorf(at, hint, "there is no brain %q", provider)}
 }
 
 func (l Loader) decodeExtension(file, name string, block map[string]any, known []schema.Problem) (*Extension, []schema.Problem) {
