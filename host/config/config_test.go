@@ -120,6 +120,42 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// TestOverlappingSettings: flags apply in their order, variables from the whole to the part, whatever the order of a map.
+func TestOverlappingSettings(t *testing.T) {
+	for range 20 {
+		cfg, problems := load(t, loader(), config.Sources{
+			Env: []string{`STAGEHOUSE_EXTENSIONS__API__PORT=1`, `STAGEHOUSE_EXTENSIONS__API={"port":2,"host":"env"}`},
+			Set: []string{`extensions.api.rateLimit.max=4`, `extensions.api.rateLimit={"max":5}`, `extensions.api.host=3`, `extensions.api.host=last`},
+		})
+		if want := `{"host":"last","port":1,"rateLimit":{"max":5}}`; len(problems) > 0 || string(cfg.Extensions[0].Block) != want {
+			t.Fatalf("block = %s, want %s; problems %+v", cfg.Extensions[0].Block, want, problems)
+		}
+		_, problems = load(t, loader(), config.Sources{Set: []string{`extensions.api.port=1`, `extensions.api=5`}})
+		if len(problems) != 1 || problems[0].Pointer != "/extensions/api" {
+			t.Fatalf("problems = %+v, want one at /extensions/api", problems)
+		}
+		cfg, problems = load(t, loader(), config.Sources{Set: []string{`extensions.api=5`, `extensions.api.port=1`}})
+		if len(problems) > 0 || string(cfg.Extensions[0].Block) != `{"port":1}` {
+			t.Fatalf("block = %s, problems %+v", cfg.Extensions[0].Block, problems)
+		}
+	}
+}
+
+// TestTheDataDirectoryIsText: the commands that read no configuration take it as it is.
+func TestTheDataDirectoryIsText(t *testing.T) {
+	for _, dir := range []string{"7", "true", `"quoted"`, "[]", "${env:HOME}", "$${x", "a b"} {
+		for name, s := range map[string]config.Sources{"flag": {Data: dir}, "environment": {Env: []string{"STAGEHOUSE_DATA=" + dir, "HOME=/root"}}} {
+			if cfg, problems := load(t, loader(), s); len(problems) > 0 || cfg.Data != dir {
+				t.Errorf("%s %s: data = %q, problems %+v", name, dir, cfg.Data, problems)
+			}
+		}
+	}
+	cfg, problems := load(t, loader(), config.Sources{File: write(t, `{"data":"file"}`), Env: []string{"STAGEHOUSE_DATA="}})
+	if len(problems) > 0 || cfg.Data != "file" {
+		t.Errorf("an empty variable: data = %q, problems %+v", cfg.Data, problems)
+	}
+}
+
 func TestKeysWithDotsAndBigNumbersSurvive(t *testing.T) {
 	file := write(t, `{"agents":[{"id":"a.b","metadata":{"x.y":12345678901234567890}}],"extensions":{}}`)
 	cfg, problems := load(t, loader(), config.Sources{File: file})

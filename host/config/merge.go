@@ -2,14 +2,15 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 
@@ -43,15 +44,20 @@ func merge(s Sources) (map[string]any, []schema.Problem) {
 	if !k.Exists("extensions") && len(problems) == 0 {
 		load(confmap.Provider(map[string]any{"extensions": map[string]any{"api": map[string]any{}}}, ""), nil, "defaults")
 	}
-	load(env.Provider(delim, env.Opt{
-		Prefix:        "STAGEHOUSE_",
-		TransformFunc: fromEnv,
-		EnvironFunc:   func() []string { return s.Env },
-	}), nil, "environment")
+	settings := fromEnviron(s.Env)
 	flags, p := fromFlags(s)
 	problems = append(problems, p...)
-	load(confmap.Provider(flags, delim), nil, "flags")
+	for _, one := range append(settings, flags...) { // one by one: a later one that overlaps with an earlier one wins
+		load(confmap.Provider(map[string]any{strings.Join(one.path, delim): one.value}, delim), nil, one.source)
+	}
 	return k.Raw(), problems
+}
+
+// setting is one value that a variable or a flag sets.
+type setting struct {
+	path   []string
+	value  any
+	source string
 }
 
 func readFile(path string) ([]byte, *schema.Problem) {
@@ -81,19 +87,42 @@ func readFile(path string) ([]byte, *schema.Problem) {
 // to read, or mean something else.
 var envRoots = []string{"data", "logLevel", "extensions", "agents"}
 
-// fromEnv turns STAGEHOUSE_EXTENSIONS__API__RATE_LIMIT__MAX=5 into the path extensions, api, rateLimit, max: two
-// underscores go one level down, one underscore begins a hump.
-func fromEnv(name, value string) (string, any) {
-	parts := strings.Split(strings.TrimPrefix(name, "STAGEHOUSE_"), "__")
-	for i, p := range parts {
-		parts[i] = camel(p)
-	}
-	for _, root := range envRoots {
-		if parts[0] == root {
-			return strings.Join(parts, delim), scalar(value)
+// fromEnviron returns what the environment sets, short paths before long ones: a variable for a whole block does not undo one
+// for a key inside it. Of two variables of one path, which differ in their case or in an underscore, the last by name wins.
+func fromEnviron(environ []string) []setting {
+	var settings []setting
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		path, ok := envPath(name)
+		switch {
+		case !ok, name == dataVariable && value == "":
+		case name == dataVariable:
+			settings = append(settings, setting{path, literal(value), name})
+		default:
+			settings = append(settings, setting{path, scalar(value), name})
 		}
 	}
-	return "", nil
+	slices.SortStableFunc(settings, func(a, b setting) int {
+		return cmp.Or(cmp.Compare(len(a.path), len(b.path)), cmp.Compare(a.source, b.source))
+	})
+	return settings
+}
+
+// dataVariable is read by commands that read no configuration too, so its value is what it says, and empty is not set.
+const dataVariable = "STAGEHOUSE_DATA"
+
+// envPath turns STAGEHOUSE_EXTENSIONS__API__RATE_LIMIT__MAX into the path extensions, api, rateLimit, max: two underscores go
+// one level down, one underscore begins a hump.
+func envPath(name string) ([]string, bool) {
+	rest, ok := strings.CutPrefix(name, "STAGEHOUSE_")
+	if !ok {
+		return nil, false
+	}
+	path := strings.Split(rest, "__")
+	for i, p := range path {
+		path[i] = camel(p)
+	}
+	return path, slices.Contains(envRoots, path[0])
 }
 
 func camel(s string) string {
@@ -113,9 +142,9 @@ func camel(s string) string {
 	return b.String()
 }
 
-// fromFlags returns the flags as a map of koanf paths.
-func fromFlags(s Sources) (map[string]any, []schema.Problem) {
-	flags := map[string]any{}
+// fromFlags returns what the flags set, in their order.
+func fromFlags(s Sources) ([]setting, []schema.Problem) {
+	var flags []setting
 	var problems []schema.Problem
 	for _, set := range s.Set {
 		path, value, ok := strings.Cut(set, "=")
@@ -123,16 +152,19 @@ func fromFlags(s Sources) (map[string]any, []schema.Problem) {
 			problems = append(problems, problem.Errorf("", "write it like --set extensions.api.port=3002", "--set %q is not PATH=VALUE", set))
 			continue
 		}
-		flags[strings.ReplaceAll(path, ".", delim)] = scalar(value)
+		flags = append(flags, setting{strings.Split(path, "."), scalar(value), "--set " + path})
 	}
 	if s.Data != "" {
-		flags["data"] = s.Data
+		flags = append(flags, setting{[]string{"data"}, literal(s.Data), "--data"})
 	}
 	if s.LogLevel != "" {
-		flags["logLevel"] = s.LogLevel
+		flags = append(flags, setting{[]string{"logLevel"}, s.LogLevel, "--log-level"})
 	}
 	return flags, problems
 }
+
+// literal returns a text that stands for s when references are resolved in it.
+func literal(s string) string { return strings.ReplaceAll(s, "${", "$${") }
 
 // scalar reads a value as JSON where it is JSON, and as text where it is not.
 func scalar(s string) any {
