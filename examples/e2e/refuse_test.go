@@ -68,6 +68,30 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestTheTokenIsShownByTheFirstStartThatSucceeds: one that fails does not use it up.
+func TestTheTokenIsShownByTheFirstStartThatSucceeds(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, err := net.SplitHostPort(taken.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	if _, stderr, code := run(t, "", "run", "--data", data, "--set", "extensions.api.port="+port); code != 2 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	if _, err := os.Stat(filepath.Join(data, "api-token")); !os.IsNotExist(err) {
+		t.Errorf("a start that failed left a token: %v", err)
+	}
+	s := start(t, data, "--set", "extensions.api.port=0")
+	if !strings.Contains(s.stdout, s.token+" (new; shown only this once)") {
+		t.Errorf("the token is not shown:\n%s", s.stdout)
+	}
+}
+
 func TestBrokenTokensRefuseToStart(t *testing.T) {
 	for file, content := range map[string]string{"tokens.json": "{", "api-token": "two\nlines\n"} {
 		data := t.TempDir()
