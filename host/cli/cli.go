@@ -95,7 +95,9 @@ Exit codes: 0 done, 1 failed while running, 2 could not begin.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return notEmpty(c, "data", "config") },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			return notEmpty(c, "data", "config", "log-level", "url", "token", "conversation")
+		},
 	}
 	c.SetVersionTemplate("stagehouse {{.Version}}\n")
 	var common commonFlags
