@@ -43,7 +43,7 @@ type Extension struct {
 	Block        json.RawMessage
 	Env          map[string]string // beside the allow-list that every extension gets
 	SHA256       string            // hex; "" = any program
-	StartTimeout time.Duration
+	StartTimeout time.Duration     // 0 = what package plugin has for it
 	DrainTimeout time.Duration
 	Grants       []string // host services that it may call; nil = all
 }

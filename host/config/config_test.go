@@ -77,7 +77,7 @@ func TestDefaults(t *testing.T) {
 	if len(cfg.Extensions) != 1 || cfg.Extensions[0].Name != "api" || !cfg.Extensions[0].Enabled || string(cfg.Extensions[0].Block) != "{}" {
 		t.Fatalf("extensions = %+v", cfg.Extensions)
 	}
-	if e := cfg.Extensions[0]; e.StartTimeout != plugin.DefaultStartTimeout || e.DrainTimeout != plugin.DefaultDrainTimeout || e.Grants != nil {
+	if e := cfg.Extensions[0]; e.StartTimeout != 0 || e.DrainTimeout != plugin.DefaultDrainTimeout || e.Grants != nil {
 		t.Errorf("extension = %+v", e)
 	}
 }
@@ -288,7 +288,7 @@ func TestAFaultOfTheHostsKeysHidesNothing(t *testing.T) {
 		l := loader()
 		check := l.Check
 		l.Check = func(ctx context.Context, e config.Extension) (schema.CheckResult, error) {
-			if e.Grants != nil || e.StartTimeout != plugin.DefaultStartTimeout || e.Env["KEY"] != "value" {
+			if e.Grants != nil || e.StartTimeout != 0 || e.Env["KEY"] != "value" {
 				t.Errorf("%s: the extension that is asked is %+v", keys, e)
 			}
 			r, err := check(ctx, e)

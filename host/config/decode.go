@@ -142,7 +142,7 @@ func (l Loader) decodeExtension(file, name string, block map[string]any, known [
 		return nil, []schema.Problem{problem.Errorf(problem.Pointer("extensions", name), "", "cannot be encoded: %v", err)}
 	}
 	e.Block, e.Env, e.SHA256, e.Grants = b, keys.Env, keys.SHA256, keys.Grants
-	e.StartTimeout = cmp.Or(time.Duration(keys.StartTimeoutMs)*time.Millisecond, plugin.DefaultStartTimeout)
+	e.StartTimeout = time.Duration(keys.StartTimeoutMs) * time.Millisecond
 	e.DrainTimeout = cmp.Or(time.Duration(keys.DrainTimeoutMs)*time.Millisecond, plugin.DefaultDrainTimeout)
 	var problems []schema.Problem
 	e.Command, problems = l.command(file, name, keys)
