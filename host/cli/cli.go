@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/config"
 	"github.com/stagehouse/stagehouse/host/local"
+	"github.com/stagehouse/stagehouse/plugin/protocol"
 )
 
 // Exit codes.
@@ -176,10 +178,25 @@ func (p *Program) extensionCommand() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("extension: %q is not built in", args[0])
 			}
+			if !p.calledByHost() && !slices.Contains([]string{"describe", "check"}, args[len(args)-1]) {
+				return explainBuiltIn(args[0])
+			}
 			main()
 			return nil
 		},
 	}
+}
+
+// calledByHost reports whether a host has started this program as an extension.
+func (p *Program) calledByHost() bool {
+	return p.env(protocol.CookieKey) == protocol.CookieValue || p.env(protocol.EnvCheck) == "1"
+}
+
+func explainBuiltIn(name string) error {
+	return fmt.Errorf(`the extension %[1]s is built in: "stagehouse run" runs it, with the block extensions.%[1]s of the configuration
+
+%[2]s extension %[1]s describe    prints what it is, with the JSON Schema of its block
+%[2]s extension %[1]s check       reads its block on standard input and prints what is wrong with it`, name, self())
 }
 
 func (p *Program) versionCommand() *cobra.Command {
