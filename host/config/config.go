@@ -77,7 +77,7 @@ type Loader struct {
 // Load reads, merges and checks a configuration. The Config is meaningful only when none of the problems is an error.
 // The error is for what has nothing to do with the configuration's content, such as a cancelled ctx.
 func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem, error) {
-	tree, problems := merge(s)
+	tree, settings, problems := merge(s)
 	if problem.Fatal(problems) {
 		return nil, problems, nil
 	}
@@ -98,6 +98,7 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 		}
 		problems = append(problems, found...)
 	}
+	nameSources(problems, settings)
 	problems = secrets.scrub(problems)
 	problem.Sort(problems)
 	return cfg, problems, nil

@@ -410,6 +410,33 @@ func TestSecretsAreHiddenHoweverTheyAreQuoted(t *testing.T) {
 	}
 }
 
+// TestTheSourceOfAProblemIsNamed, where it is not the file.
+func TestTheSourceOfAProblemIsNamed(t *testing.T) {
+	file := write(t, `{"logLevel":"loud","extensions":{"api":{"rateLimit":{"max":0,"windowMs":1}}}}`)
+	_, problems := load(t, loader(), config.Sources{
+		File: file,
+		Env:  []string{"STAGEHOUSE_EXTENSIONS__API__PORT=seventy", "STAGEHOUSE_EXTENSIONS__API__RATE_LIMIT__WINDOW_MS=x", "STAGEHOUSE_EXTENSIONS__API__HOST=1"},
+		Set:  []string{"extensions.aip.port=1", "extensions.api.host=2", "extensions.api.new.key=3"},
+	})
+	want := map[string]string{
+		"/extensions/aip":                    " (set by --set extensions.aip.port)",
+		"/extensions/api/host":               " (set by --set extensions.api.host)",
+		"/extensions/api/new":                " (set by --set extensions.api.new.key)",
+		"/extensions/api/port":               " (set by STAGEHOUSE_EXTENSIONS__API__PORT)",
+		"/extensions/api/rateLimit/max":      "",
+		"/extensions/api/rateLimit/windowMs": " (set by STAGEHOUSE_EXTENSIONS__API__RATE_LIMIT__WINDOW_MS)",
+		"/logLevel":                          "",
+	}
+	if len(problems) != len(want) {
+		t.Errorf("%d problems, want %d: %+v", len(problems), len(want), problems)
+	}
+	for _, p := range problems {
+		if _, source, _ := strings.Cut(p.Message, " (set by"); source != strings.TrimPrefix(want[p.Pointer], " (set by") {
+			t.Errorf("%s: %s, want it to end with %q", p.Pointer, p.Message, want[p.Pointer])
+		}
+	}
+}
+
 func TestSetNeedsAPath(t *testing.T) {
 	_, problems := load(t, loader(), config.Sources{Set: []string{"=3"}})
 	if len(problems) != 1 || !strings.Contains(problems[0].Suggestion, "--set extensions.api.port=3002") {

@@ -24,8 +24,8 @@ const delim = "\x1f"
 // maxFileBytes bounds the configuration file.
 const maxFileBytes = 8 << 20
 
-// merge reads all sources into one tree: defaults, file, environment, flags.
-func merge(s Sources) (map[string]any, []schema.Problem) {
+// merge reads all sources into one tree: defaults, file, environment, flags. The settings are those of the last two.
+func merge(s Sources) (map[string]any, []setting, []schema.Problem) {
 	k := koanf.New(delim)
 	var problems []schema.Problem
 	load := func(p koanf.Provider, pa koanf.Parser, source string) {
@@ -37,20 +37,26 @@ func merge(s Sources) (map[string]any, []schema.Problem) {
 	if s.File != "" {
 		b, p := readFile(s.File)
 		if p != nil {
-			return nil, []schema.Problem{*p}
+			return nil, nil, []schema.Problem{*p}
 		}
 		load(rawbytes.Provider(b), strictJSON{}, s.File)
 	}
 	if !k.Exists("extensions") && len(problems) == 0 {
 		load(confmap.Provider(map[string]any{"extensions": map[string]any{"api": map[string]any{}}}, ""), nil, "defaults")
 	}
-	settings := fromEnviron(s.Env)
 	flags, p := fromFlags(s)
 	problems = append(problems, p...)
-	for _, one := range append(settings, flags...) { // one by one: a later one that overlaps with an earlier one wins
+	settings := append(fromEnviron(s.Env), flags...)
+	for i, one := range settings { // one by one: a later one that overlaps with an earlier one wins
+		for n := 1; n <= len(one.path); n++ {
+			settings[i].made = problem.Pointer(one.path[:n]...)
+			if !k.Exists(strings.Join(one.path[:n], delim)) {
+				break
+			}
+		}
 		load(confmap.Provider(map[string]any{strings.Join(one.path, delim): one.value}, delim), nil, one.source)
 	}
-	return k.Raw(), problems
+	return k.Raw(), settings, problems
 }
 
 // setting is one value that a variable or a flag sets.
@@ -58,6 +64,19 @@ type setting struct {
 	path   []string
 	value  any
 	source string
+	made   string // pointer to what is there because of it: the value, or an object around it that was not there before
+}
+
+// nameSources says of each problem which variable or flag it comes from, if it does not come from the file.
+func nameSources(problems []schema.Problem, settings []setting) {
+	for i, p := range problems {
+		for _, s := range slices.Backward(settings) {
+			if problem.Under(p.Pointer, s.made) {
+				problems[i].Message += " (set by " + s.source + ")"
+				break
+			}
+		}
+	}
 }
 
 func readFile(path string) ([]byte, *schema.Problem) {
@@ -97,9 +116,9 @@ func fromEnviron(environ []string) []setting {
 		switch {
 		case !ok, name == dataVariable && value == "":
 		case name == dataVariable:
-			settings = append(settings, setting{path, literal(value), name})
+			settings = append(settings, setting{path: path, value: literal(value), source: name})
 		default:
-			settings = append(settings, setting{path, scalar(value), name})
+			settings = append(settings, setting{path: path, value: scalar(value), source: name})
 		}
 	}
 	slices.SortStableFunc(settings, func(a, b setting) int {
@@ -152,13 +171,13 @@ func fromFlags(s Sources) ([]setting, []schema.Problem) {
 			problems = append(problems, problem.Errorf("", "write it like --set extensions.api.port=3002", "--set %q is not PATH=VALUE", set))
 			continue
 		}
-		flags = append(flags, setting{strings.Split(path, "."), scalar(value), "--set " + path})
+		flags = append(flags, setting{path: strings.Split(path, "."), value: scalar(value), source: "--set " + path})
 	}
 	if s.Data != "" {
-		flags = append(flags, setting{[]string{"data"}, literal(s.Data), "--data"})
+		flags = append(flags, setting{path: []string{"data"}, value: literal(s.Data), source: "--data"})
 	}
 	if s.LogLevel != "" {
-		flags = append(flags, setting{[]string{"logLevel"}, s.LogLevel, "--log-level"})
+		flags = append(flags, setting{path: []string{"logLevel"}, value: s.LogLevel, source: "--log-level"})
 	}
 	return flags, problems
 }
