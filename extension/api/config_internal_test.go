@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -132,6 +133,23 @@ func TestConfigSchema(t *testing.T) {
 	got, err := os.ReadFile(file)
 	if err != nil || !bytes.Equal(got, want.Bytes()) {
 		t.Errorf("%s is not what the server declares (%v); run: go test ./extension/api -run TestConfigSchema -update", file, err)
+	}
+}
+
+// TestDocsShowEveryLimit with its default.
+func TestDocsShowEveryLimit(t *testing.T) {
+	chapter, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := map[string]int{}
+	if b, err := json.Marshal(DefaultConfig().Limits); err != nil || json.Unmarshal(b, &limits) != nil {
+		t.Fatalf("%s, %v", b, err)
+	}
+	for key, value := range limits {
+		if row := fmt.Sprintf("| `%s` | %d |", key, value); !strings.Contains(string(chapter), row) {
+			t.Errorf("docs/operations.md has no row %q", row)
+		}
 	}
 }
 
