@@ -28,6 +28,7 @@ type State struct {
 	PID        int                 `json:"pid"`
 	Version    string              `json:"version"`
 	StartedAt  time.Time           `json:"startedAt"`
+	Control    string              `json:"control,omitempty"` // the path of the control socket; "" = there is none
 	Extensions map[string][]string `json:"extensions"` // the addresses that each one serves on
 }
 

@@ -45,7 +45,7 @@ type Tails struct {
 // NewTails returns a Tails without lines.
 func NewTails() *Tails { return &Tails{tails: map[string]*tail{}} }
 
-// tail is the last lines of one extension, oldest first, and who follows them.
+// tail is the last lines of one extension, oldest first, up to twice as many as are told, and who follows them.
 type tail struct {
 	lines     []Line
 	followers []*Follower
@@ -77,7 +77,8 @@ func (t *Tails) of(extension string) *tail {
 }
 
 func (t *tail) last(n int) []Line {
-	return slices.Clone(t.lines[len(t.lines)-min(max(n, 0), len(t.lines)):])
+	n = min(max(n, 0), maxTail, len(t.lines))
+	return slices.Clone(t.lines[len(t.lines)-n:])
 }
 
 // add keeps a line and tells the followers. Nobody is waited for.
@@ -85,8 +86,8 @@ func (t *Tails) add(extension string, l Line) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	tail := t.of(extension)
-	if len(tail.lines) == maxTail {
-		tail.lines = slices.Delete(tail.lines, 0, 1)
+	if len(tail.lines) == 2*maxTail { // now and then, so that a line costs little
+		tail.lines = slices.Delete(tail.lines, 0, maxTail)
 	}
 	tail.lines = append(tail.lines, l)
 	tail.followers = slices.DeleteFunc(tail.followers, func(f *Follower) bool {
@@ -118,8 +119,8 @@ func (f *Follower) Close() {
 	t.followers = slices.DeleteFunc(t.followers, func(g *Follower) bool { return g == f })
 }
 
-// Handler returns a handler that keeps what is about an extension and passes everything on to next, which decides what is
-// written and kept at all.
+// Handler returns a handler that keeps what is about an extension and passes everything on to next. Lines of at least info
+// are kept in any case, those below if next writes them too.
 func (t *Tails) Handler(next slog.Handler) slog.Handler { return &keeper{tails: t, next: next} }
 
 // keeper is the handler of a Tails. Groups become prefixes of the keys.
@@ -131,8 +132,10 @@ type keeper struct {
 	prefix    string
 }
 
-// Enabled asks the next handler.
-func (k *keeper) Enabled(ctx context.Context, l slog.Level) bool { return k.next.Enabled(ctx, l) }
+// Enabled reports whether a line is kept or written.
+func (k *keeper) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelInfo || k.next.Enabled(ctx, l)
+}
 
 // Handle keeps the line, if it is about an extension.
 func (k *keeper) Handle(ctx context.Context, r slog.Record) error {
@@ -146,6 +149,9 @@ func (k *keeper) Handle(ctx context.Context, r slog.Record) error {
 		k.tails.add(seen.extension, Line{
 			Time: r.Time, Level: toHCLog(r.Level).String(), Message: bounded(r.Message), Attrs: seen.attrs,
 		})
+	}
+	if !k.next.Enabled(ctx, r.Level) {
+		return nil
 	}
 	return k.next.Handle(ctx, r)
 }

@@ -42,6 +42,18 @@ func TestTailsKeepWhatIsAboutAnExtension(t *testing.T) {
 	}
 }
 
+// TestTailsKeepWhatIsNotWritten, so that a host which logs little can still be asked.
+func TestTailsKeepWhatIsNotWritten(t *testing.T) {
+	var out bytes.Buffer
+	tails := logging.NewTails()
+	log := slog.New(tails.Handler(logging.New(&out, slog.LevelError, true).Handler())).With("extension", "api")
+	log.Info("kept")
+	log.Debug("not kept")
+	if got := tails.Last("api", 10); len(got) != 1 || got[0].Message != "kept" || out.Len() > 0 {
+		t.Errorf("kept %v, written %q", got, out.String())
+	}
+}
+
 func TestTailsAreBounded(t *testing.T) {
 	log, tails, _ := tailed()
 	log = log.With("extension", "api")
