@@ -54,7 +54,9 @@ func (h *Host) Describe(ctx context.Context, name string) (Description, error) {
 
 // Logs returns up to n of the last lines of the log that are about an extension, oldest first, and a follower of those that
 // come after them, which the caller closes.
-func (h *Host) Logs(name string, n int) ([]logging.Line, *logging.Follower) { return h.tails.Follow(name, n) }
+func (h *Host) Logs(name string, n int) ([]logging.Line, *logging.Follower) {
+	return h.tails.Follow(name, n)
+}
 
 // control answers the commands of an operator on a socket that only the user of this process can connect to.
 type control struct {

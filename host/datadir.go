@@ -29,7 +29,7 @@ type State struct {
 	Version    string              `json:"version"`
 	StartedAt  time.Time           `json:"startedAt"`
 	Control    string              `json:"control,omitempty"` // the path of the control socket; "" = there is none
-	Extensions map[string][]string `json:"extensions"` // the addresses that each one serves on
+	Extensions map[string][]string `json:"extensions"`        // the addresses that each one serves on
 }
 
 // OpenDataDir makes the directory if need be (mode 0700) and takes hold of it. It fails if another host has it.

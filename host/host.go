@@ -77,8 +77,8 @@ func WithIdentity(i schema.Identity) Option { return func(o *options) { o.identi
 // WithSource has Reload read the configuration from s. Default: it goes on with the one of New.
 func WithSource(s Source) Option { return func(o *options) { o.source = s } }
 
-// WithWatcher has Watch look at w, to which the host adds what it has read: the configuration file and the programs of the
-// extensions. Default: a watcher of its own.
+// WithWatcher has Watch look at w, which has seen the configuration file before that was read; the host adds the programs of
+// the extensions. Default: a watcher that sees the file in New, and misses what was changed between the reading and that.
 func WithWatcher(w *watch.Watcher) Option { return func(o *options) { o.files = w } }
 
 // WithReloadHook has each Reload call begin before it reads anything, and what that returns when it has done everything.
@@ -87,11 +87,15 @@ func WithReloadHook(begin func() (end func())) Option { return func(o *options) 
 
 // New returns a host that has started nothing. It owns the runtime and the data directory from now on: Close closes both.
 func New(cfg *config.Config, data *DataDir, rt Runtime, opts ...Option) *Host {
-	o := options{
-		log: slog.New(slog.DiscardHandler), files: watch.New(), around: func() func() { return func() {} },
-	}
+	o := options{log: slog.New(slog.DiscardHandler), around: func() func() { return func() {} }}
 	for _, opt := range opts {
 		opt(&o)
+	}
+	if o.files == nil {
+		o.files = watch.New()
+		if cfg.File != "" {
+			o.files.Seen(cfg.File)
+		}
 	}
 	services := rt.Services()
 	services.Identity = o.identity

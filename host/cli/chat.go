@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -79,7 +80,7 @@ func (p *Program) findHost(data string, o *chatOptions) error {
 }
 
 func (p *Program) chat(ctx context.Context, o chatOptions) error {
-	ctx, stop := p.untilSignal(ctx)
+	ctx, stop := p.untilSignal(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // a terminal that is closed hangs up
 	defer stop()
 	conn, err := dialChat(ctx, o.url, o.token)
 	if err != nil {
