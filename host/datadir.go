@@ -28,7 +28,8 @@ type State struct {
 	PID        int                 `json:"pid"`
 	Version    string              `json:"version"`
 	StartedAt  time.Time           `json:"startedAt"`
-	Extensions map[string][]string `json:"extensions"` // the addresses that each one serves on
+	Control    string              `json:"control,omitempty"` // the path of the control socket; "" = there is none
+	Extensions map[string][]string `json:"extensions"`        // the addresses that each one serves on
 }
 
 // OpenDataDir makes the directory if need be (mode 0700) and takes hold of it. It fails if another host has it.

@@ -9,13 +9,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stagehouse/stagehouse/host/config"
 	"github.com/stagehouse/stagehouse/host/guard"
+	"github.com/stagehouse/stagehouse/host/logging"
+	"github.com/stagehouse/stagehouse/host/watch"
 	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -32,15 +37,24 @@ type Host struct {
 	runtime Runtime
 	manager *plugin.Manager
 	log     *slog.Logger
+	files   *watch.Watcher
+	tails   *logging.Tails
+	around  func() (end func())
+	control *control // nil = there is none
 	started time.Time
+
+	known atomic.Pointer[[]*config.Config] // whose secrets are scrubbed
 
 	reloading sync.Mutex             // held by Start, and by one Reload at a time
 	running   map[string]plugin.Spec // what runs, or should; guarded by reloading
 	closed    bool                   // guarded by reloading
+	untold    string                 // what was last said to need a restart; guarded by reloading
 
-	mu    sync.Mutex
-	abort context.CancelCauseFunc // of the latest Reload
-	named []string                // extensions that somebody wants to be replaced in any case
+	mu     sync.Mutex
+	abort  context.CancelCauseFunc  // of the latest Reload
+	named  []string                 // extensions that somebody wants to be replaced in any case
+	wanted map[string]plugin.Spec   // the extensions that are enabled
+	absent map[string]plugin.Status // those of them that did not start
 }
 
 // Option changes how a Host is made.
@@ -50,6 +64,8 @@ type options struct {
 	log      *slog.Logger
 	identity schema.Identity
 	source   Source
+	files    *watch.Watcher
+	around   func() (end func())
 }
 
 // WithLogger sends the log lines of the host and of its extensions to l. Default: nowhere.
@@ -61,22 +77,67 @@ func WithIdentity(i schema.Identity) Option { return func(o *options) { o.identi
 // WithSource has Reload read the configuration from s. Default: it goes on with the one of New.
 func WithSource(s Source) Option { return func(o *options) { o.source = s } }
 
+// WithWatcher has Watch look at w, which has seen the configuration file before that was read; the host adds the programs of
+// the extensions. Default: a watcher that sees the file in New, and misses what was changed between the reading and that.
+func WithWatcher(w *watch.Watcher) Option { return func(o *options) { o.files = w } }
+
+// WithReloadHook has each Reload call begin before it reads anything, and what that returns when it has done everything.
+// Reloads are told one after the other. Default: nobody is told.
+func WithReloadHook(begin func() (end func())) Option { return func(o *options) { o.around = begin } }
+
 // New returns a host that has started nothing. It owns the runtime and the data directory from now on: Close closes both.
 func New(cfg *config.Config, data *DataDir, rt Runtime, opts ...Option) *Host {
-	o := options{log: slog.New(slog.DiscardHandler)}
+	o := options{log: slog.New(slog.DiscardHandler), around: func() func() { return func() {} }}
 	for _, opt := range opts {
 		opt(&o)
 	}
+	if o.files == nil {
+		o.files = watch.New()
+		if cfg.File != "" {
+			o.files.Seen(cfg.File)
+		}
+	}
 	services := rt.Services()
 	services.Identity = o.identity
-	return &Host{
-		cfg: cfg, source: o.source, data: data, runtime: rt, log: o.log, running: map[string]plugin.Spec{},
-		manager: plugin.New(guard.New(services),
-			plugin.WithLogger(o.log),
-			plugin.WithRunDir(filepath.Join(data.Path(), "run")),
-			plugin.WithHostVersion(Version)),
+	h := &Host{
+		cfg: cfg, source: o.source, data: data, runtime: rt, files: o.files, tails: logging.NewTails(), around: o.around,
+		running: map[string]plugin.Spec{}, absent: map[string]plugin.Status{},
 	}
+	h.know(cfg)
+	h.want(cfg)
+	h.log = slog.New(logging.Scrubbed(h.tails.Handler(o.log.Handler()), h.Scrub))
+	h.manager = plugin.New(guard.New(services),
+		plugin.WithLogger(h.log),
+		plugin.WithRunDir(h.runDir()),
+		plugin.WithHostVersion(Version))
+	return h
 }
+
+// maxKnown is of how many configurations the secrets are scrubbed: an extension that was not replaced may still have old ones.
+const maxKnown = 8
+
+// know has the secrets of cfg scrubbed from now on. New calls it, and who holds h.reloading.
+func (h *Host) know(cfg *config.Config) {
+	var known []*config.Config
+	if before := h.known.Load(); before != nil {
+		known = slices.Clone(*before)
+	}
+	if len(known) == maxKnown {
+		known = slices.Delete(known, 0, 1)
+	}
+	known = append(known, cfg)
+	h.known.Store(&known)
+}
+
+// Scrub returns text with every secret of the configuration replaced by its reference, as it is now and as it was lately.
+func (h *Host) Scrub(text string) string {
+	for _, cfg := range *h.known.Load() {
+		text = cfg.Scrub(text)
+	}
+	return text
+}
+
+func (h *Host) runDir() string { return filepath.Join(h.data.Path(), "run") }
 
 // Start starts every enabled extension, in the order of their names, and returns when all of them serve. If one fails,
 // those that had started are stopped, and the error is a *plugin.StartError.
@@ -92,15 +153,19 @@ func (h *Host) Start(ctx context.Context) error {
 			return errors.Join(err, h.manager.Close(ctx))
 		}
 	}
+	var err error
+	if h.control, err = openControl(h); err != nil { // the agents are served all the same
+		h.log.Warn("there is no control socket, so the commands \"stagehouse ext\" cannot reach this host", "error", err.Error())
+	}
 	if err := h.publish(); err != nil {
-		return errors.Join(err, h.manager.Close(ctx))
+		return errors.Join(err, h.control.Close(), h.manager.Close(ctx))
 	}
 	return nil
 }
 
 // publish tells other commands what runs where.
 func (h *Host) publish() error {
-	state := State{PID: os.Getpid(), Version: Version, StartedAt: h.started, Extensions: map[string][]string{}}
+	state := State{PID: os.Getpid(), Version: Version, StartedAt: h.started, Control: h.control.Path(), Extensions: map[string][]string{}}
 	for _, s := range h.manager.Status() {
 		state.Extensions[s.Name] = s.Listeners
 	}
@@ -110,18 +175,54 @@ func (h *Host) publish() error {
 	return nil
 }
 
-// Extensions returns what each extension is doing now.
-func (h *Host) Extensions() []plugin.Status { return h.manager.Status() }
+// Extensions returns what each enabled extension is doing now. One that did not start when the host was reloaded is stopped,
+// and its last error says why.
+func (h *Host) Extensions() []plugin.Status {
+	all := h.manager.Status()
+	h.mu.Lock()
+	for _, name := range slices.Sorted(maps.Keys(h.absent)) {
+		if !slices.ContainsFunc(all, func(s plugin.Status) bool { return s.Name == name }) {
+			all = append(all, h.absent[name])
+		}
+	}
+	h.mu.Unlock()
+	for i := range all {
+		all[i].LastError = h.Scrub(all[i].LastError)
+	}
+	return all
+}
+
+// Alive returns once the runtime and the manager of the extensions have answered. A host that hangs does not return.
+func (h *Host) Alive(ctx context.Context) error {
+	_ = h.manager.Status()
+	if events := h.runtime.Services().Events; events != nil {
+		_, err := events.Head(ctx)
+		return err
+	}
+	return nil
+}
+
+// DrainTimeout returns how long the extensions may take to finish when the host is closed: as long as the slowest one.
+func (h *Host) DrainTimeout() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var longest time.Duration
+	for _, s := range h.wanted {
+		longest = max(longest, s.DrainTimeout)
+	}
+	return longest
+}
 
 // Close drains the extensions, then the runtime, both until ctx is done, and lets go of the data directory. What could not be
 // finished is cut off; the runtime makes that visible.
 func (h *Host) Close(ctx context.Context) error {
 	_, _, end := h.turn(ctx, nil)
-	defer end()
 	h.closed = true
+	end() // whoever waits to reload is refused now
 	return errors.Join(
 		h.data.withdraw(),
 		h.manager.Close(ctx),
+		h.control.Close(),
 		h.runtime.Close(ctx),
 		h.data.Close(),
 	)

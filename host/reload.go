@@ -1,11 +1,14 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stagehouse/stagehouse/host/config"
@@ -27,29 +30,69 @@ const stopSlack = 5 * time.Second
 // another one is under way takes its place, with its names: that one ends with plugin.ErrSuperseded.
 //
 // Agents and everything else outside of extensions are what they were when the host started.
-func (h *Host) Reload(ctx context.Context, names ...string) error {
+func (h *Host) Reload(ctx context.Context, names ...string) error { return h.reload(ctx, names, names) }
+
+// reload reloads the extensions named. Those of them that are not enabled are an error where they are in must.
+func (h *Host) reload(ctx context.Context, names, must []string) error {
 	ctx, names, end := h.turn(ctx, names)
 	defer end()
 	if h.closed {
 		return plugin.ErrClosed
 	}
-	cfg := h.cfg
-	if h.source != nil {
-		var err error
-		if cfg, err = h.source(ctx); err != nil {
-			return superseded(ctx, fmt.Errorf("read the configuration: %w", err))
-		}
+	defer h.around()()
+	cfg, err := h.read(ctx)
+	if err != nil {
+		h.mu.Lock()
+		h.name(names) // when it can be read again, they have still to be replaced
+		h.mu.Unlock()
+		return superseded(ctx, err)
 	}
-	for _, name := range names {
+	for _, name := range must {
 		if !slices.ContainsFunc(cfg.Extensions, func(e config.Extension) bool { return e.Name == name && e.Enabled }) {
 			return fmt.Errorf("reload extension %s: %w", name, plugin.ErrUnknown)
 		}
 	}
-	err := h.apply(ctx, cfg, names)
+	err = h.apply(ctx, cfg, names)
 	if publish := h.publish(); publish != nil {
 		err = errors.Join(err, publish)
 	}
 	return superseded(ctx, err)
+}
+
+// read reads the configuration anew. h.reloading is held.
+func (h *Host) read(ctx context.Context) (*config.Config, error) {
+	if h.source == nil {
+		return h.cfg, nil
+	}
+	if h.cfg.File != "" {
+		h.files.Seen(h.cfg.File)
+	}
+	cfg, err := h.source(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	h.know(cfg)
+	h.tellRestart(cfg)
+	return cfg, nil
+}
+
+// tellRestart says once what of a configuration has to wait for the host to be started anew. h.reloading is held.
+func (h *Host) tellRestart(cfg *config.Config) {
+	var keys []string
+	for key, same := range map[string]bool{
+		"agents": bytes.Equal(cfg.Agents, h.cfg.Agents), "data": cfg.Data == h.cfg.Data,
+		"events": cfg.Events == h.cfg.Events, "logLevel": cfg.LogLevel == h.cfg.LogLevel,
+	} {
+		if !same {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	if said := strings.Join(keys, ", "); said != h.untold {
+		if h.untold = said; said != "" {
+			h.log.Warn("this has changed in the configuration, and counts only after the host is started anew", "keys", said)
+		}
+	}
 }
 
 // superseded returns why ctx ended, where that is why err is not nil.
@@ -96,12 +139,7 @@ func (h *Host) name(names []string) {
 
 // apply brings the extensions in line with cfg. h.reloading is held.
 func (h *Host) apply(ctx context.Context, cfg *config.Config, names []string) error {
-	wanted := map[string]plugin.Spec{}
-	for _, e := range cfg.Extensions {
-		if e.Enabled {
-			wanted[e.Name] = Spec(e)
-		}
-	}
+	wanted := h.want(cfg)
 	var errs []error
 	for _, s := range h.manager.Status() { // first what goes: others may want its address
 		if _, ok := wanted[s.Name]; !ok {
@@ -119,22 +157,56 @@ func (h *Host) apply(ctx context.Context, cfg *config.Config, names []string) er
 	return errors.Join(errs...)
 }
 
+// want takes note of the extensions of cfg that are enabled, and returns how they are to be run.
+func (h *Host) want(cfg *config.Config) map[string]plugin.Spec {
+	wanted := map[string]plugin.Spec{}
+	keep := []string{cfg.File}
+	for _, e := range cfg.Extensions {
+		if e.Enabled {
+			wanted[e.Name] = Spec(e)
+			keep = append(keep, e.Command.Path)
+		}
+	}
+	h.files.Only(keep...)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.wanted = wanted
+	maps.DeleteFunc(h.absent, func(name string, _ plugin.Status) bool { return wanted[name].Name == "" })
+	return wanted
+}
+
 // bring starts an extension, or replaces it where something about it has changed or force says so.
 func (h *Host) bring(ctx context.Context, s plugin.Spec, force bool) error {
 	running, ok := h.running[s.Name]
-	var err error
-	switch {
-	case !ok:
-		err = h.manager.Start(ctx, s)
-	case force || !reflect.DeepEqual(running, s):
-		err = h.manager.Reload(ctx, s)
-	default:
+	if ok && !force && reflect.DeepEqual(running, s) {
 		return nil
+	}
+	if s.Private { // else it is the host's own program, which is what it is
+		h.files.Seen(s.Path)
+	}
+	var err error
+	if ok {
+		err = h.manager.Reload(ctx, s)
+	} else {
+		err = h.manager.Start(ctx, s)
+		h.missed(s.Name, err)
 	}
 	if err == nil {
 		h.running[s.Name] = s
 	}
 	return err
+}
+
+// missed takes note of why an extension was not started, if it was not.
+func (h *Host) missed(name string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.absent, name)
+	if errors.As(err, new(*plugin.StartError)) {
+		h.absent[name] = plugin.Status{
+			Name: name, State: plugin.StateStopped, Since: time.Now(), LastError: err.Error(), Listeners: []string{},
+		}
+	}
 }
 
 // stop drains an extension and ends it. It is not cut short by another Reload.

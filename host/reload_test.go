@@ -26,7 +26,9 @@ func (nothing) Close(context.Context) error { return nil }
 // house is a host whose configuration a test changes.
 type house struct {
 	*host.Host
-	t *testing.T
+	t    *testing.T
+	path string // of the data directory
+	once sync.Once
 
 	reads chan struct{} // has room for a token a read
 
@@ -35,30 +37,55 @@ type house struct {
 	err error
 }
 
-func newHouse(t *testing.T, extensions ...config.Extension) *house {
+// shortDir returns a new directory with a short path, for sockets.
+func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sh") // a short path, for sockets
+	dir, err := os.MkdirTemp("", "sh")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	data, err := host.OpenDataDir(filepath.Join(dir, "data"))
-	if err != nil {
-		t.Fatal(err)
+	return dir
+}
+
+func newHouse(t *testing.T, extensions ...config.Extension) *house {
+	t.Helper()
+	return newHouseAt(t, "", extensions...)
+}
+
+// newHouseAt has its data at path, or in a short directory of its own.
+func newHouseAt(t *testing.T, path string, extensions ...config.Extension) *house {
+	t.Helper()
+	if path == "" {
+		path = filepath.Join(shortDir(t), "data")
 	}
-	h := &house{t: t, reads: make(chan struct{}, 100), cfg: config.Config{Extensions: extensions}}
-	h.Host = host.New(&config.Config{Extensions: slices.Clone(extensions)}, data, nothing{}, host.WithSource(h.read))
-	t.Cleanup(func() {
+	h := &house{t: t, path: path, reads: make(chan struct{}, 100), cfg: config.Config{Extensions: extensions}}
+	h.open(&config.Config{Extensions: slices.Clone(extensions)}, host.WithSource(h.read))
+	return h
+}
+
+// open starts the host.
+func (h *house) open(cfg *config.Config, opts ...host.Option) {
+	h.t.Helper()
+	data, err := host.OpenDataDir(h.path)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.Host = host.New(cfg, data, nothing{}, opts...)
+	h.t.Cleanup(h.close)
+	if err := h.Start(h.t.Context()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) close() {
+	h.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if err := h.Close(ctx); err != nil {
-			t.Error(err)
+			h.t.Error(err)
 		}
 	})
-	if err := h.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return h
 }
 
 func (h *house) read(context.Context) (*config.Config, error) {

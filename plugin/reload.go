@@ -85,7 +85,7 @@ func (e *extension) replace(g *generation) *generation {
 	next, err := e.launch(r.ctx, r.spec, g)
 	if err != nil {
 		err = e.whyNot(r, err)
-		e.log.Warn("the extension was not reloaded; it goes on as it was", "error", err.Error())
+		e.log.Debug("the extension was not reloaded; it goes on as it was", "error", err.Error())
 		e.finish(r, err)
 		return g
 	}

@@ -4,14 +4,11 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/stagehouse/stagehouse/host/guard"
-	"github.com/stagehouse/stagehouse/host/local"
 	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -19,26 +16,7 @@ import (
 // TestStreamSurvivesSwaps replaces the API process under streams again and again: a stream ends at once, so that it holds
 // no swap up, and goes on at the next generation without loss.
 func TestStreamSurvivesSwaps(t *testing.T) {
-	runtime, err := local.Open(t.Context(), local.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	services := guard.New(runtime.Services())
-	m := plugin.New(services)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := m.Close(ctx); err != nil {
-			t.Error(err)
-		}
-		if err := runtime.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	api := plugin.Spec{Name: "api", Path: binary, Args: []string{"extension", "api"}, Config: json.RawMessage(`{"port":0,"auth":{"mode":"none"}}`)}
-	if err := m.Start(t.Context(), api); err != nil {
-		t.Fatal(err)
-	}
+	m, services, api := managed(t)
 	s := &server{t: t, base: "http://" + m.Status()[0].Listeners[0]}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -102,7 +103,7 @@ func ownURLs(data string) []string {
 }
 
 func (p *Program) chat(ctx context.Context, o chatOptions) error {
-	ctx, stop := p.untilSignal(ctx)
+	ctx, stop := p.untilSignal(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // a terminal that is closed hangs up
 	defer stop()
 	conn, err := dialChat(ctx, o.url, o.token)
 	if err != nil {

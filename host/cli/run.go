@@ -35,7 +35,8 @@ func (p *Program) runCommand(common *commonFlags) *cobra.Command {
 		Long: `run starts the agents and every extension that is enabled, and serves until it is told to stop.
 
 Without --config, the agents nyx and aria are served on http://127.0.0.1:3001. SIGINT and SIGTERM finish what is
-in flight and exit 0; a second one exits at once. Anything that is wrong with the configuration, a port that is
+in flight and exit 0; a second one exits at once. A change of the configuration file, or of the program of an
+extension, counts within a second and drops nobody; SIGHUP and "stagehouse ext reload" reload by hand. Anything that is wrong with the configuration, a port that is
 taken or a data directory in use is reported before anything is served, with exit code 2.
 
 The configuration is, each over the one before: defaults, the file, the environment
@@ -51,12 +52,14 @@ The configuration is, each over the one before: defaults, the file, the environm
 }
 
 func (p *Program) run(ctx context.Context, sources config.Sources) error {
-	ctx, stop := p.untilSignal(ctx)
+	ctx, stop := p.untilSignal(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	loader, err := p.loader()
 	if err != nil {
 		return err
 	}
+	s := newService(loader, sources)
+	defer s.end()
 	cfg, problems, err := loader.Load(ctx, sources)
 	if ctx.Err() != nil {
 		return nil // told to stop before anything was started
@@ -72,27 +75,27 @@ func (p *Program) run(ctx context.Context, sources config.Sources) error {
 	}
 	log := logging.New(p.Stderr, cfg.LogLevel, !isTerminal(p.Stderr))
 	if cfg.HasSecrets() {
-		log = logging.Scrubbed(log, cfg.Scrub)
+		log = slog.New(logging.Scrubbed(log.Handler(), cfg.Scrub))
 	}
 	warn(log, problems)
-	if err := p.serve(ctx, cfg, log); err != nil {
+	if err := p.serve(ctx, s, cfg, log, s.options(log, problems)...); err != nil {
 		return scrubbed{err, cfg.Scrub}
 	}
 	return nil
 }
 
 // serve runs a host until ctx is done.
-func (p *Program) serve(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
-	h, created, err := begin(ctx, cfg, log)
+func (p *Program) serve(ctx context.Context, s *service, cfg *config.Config, log *slog.Logger, opts ...host.Option) error {
+	h, created, err := begin(ctx, cfg, log, opts...)
 	if err != nil || h == nil {
 		return err
 	}
 	if err := p.banner(cfg, h, created); err != nil {
 		return failure{err}
 	}
-	<-ctx.Done()
+	defer s.serve(ctx, h)()
 	log.Info("stopping: finishing what is in flight; a second signal stops at once")
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestDrain(cfg)+closeSlack)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.DrainTimeout()+closeSlack)
 	defer cancel()
 	if err := h.Close(closing); err != nil {
 		return failure{err}
@@ -102,8 +105,8 @@ func (p *Program) serve(ctx context.Context, cfg *config.Config, log *slog.Logge
 
 // begin makes a host and starts it. created is the admin token if it is new, else "". Where ctx ends first there is no host,
 // which is no error.
-func begin(ctx context.Context, cfg *config.Config, log *slog.Logger) (h *host.Host, created string, err error) {
-	h, tokens, err := open(ctx, cfg, log)
+func begin(ctx context.Context, cfg *config.Config, log *slog.Logger, opts ...host.Option) (h *host.Host, created string, err error) {
+	h, tokens, err := open(ctx, cfg, log, opts...)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, "", nil
@@ -132,7 +135,7 @@ func begin(ctx context.Context, cfg *config.Config, log *slog.Logger) (h *host.H
 }
 
 // open takes hold of the data directory and makes the host, which has started nothing, and the tokens that it knows.
-func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*host.Host, *token.Store, error) {
+func open(ctx context.Context, cfg *config.Config, log *slog.Logger, opts ...host.Option) (*host.Host, *token.Store, error) {
 	data, err := host.OpenDataDir(cfg.Data)
 	if err != nil {
 		return nil, nil, err
@@ -153,14 +156,15 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*host.Host
 	if err != nil {
 		return nil, nil, errors.Join(err, data.Close())
 	}
-	return host.New(cfg, data, runtime, host.WithLogger(log), host.WithIdentity(tokens)), tokens, nil
+	opts = append(opts, host.WithLogger(log), host.WithIdentity(tokens))
+	return host.New(cfg, data, runtime, opts...), tokens, nil
 }
 
-// untilSignal returns a context that ends at the first SIGINT, SIGTERM or SIGHUP; the second one ends the process.
-func (p *Program) untilSignal(ctx context.Context) (context.Context, func()) {
+// untilSignal returns a context that ends at the first of the signals given; the second one ends the process.
+func (p *Program) untilSignal(ctx context.Context, which ...os.Signal) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // a terminal that is closed hangs up
+	signal.Notify(signals, which...)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -186,14 +190,6 @@ func (p *Program) untilSignal(ctx context.Context) (context.Context, func()) {
 		<-done
 		cancel()
 	}
-}
-
-func longestDrain(cfg *config.Config) time.Duration {
-	var longest time.Duration
-	for _, e := range cfg.Extensions {
-		longest = max(longest, e.DrainTimeout)
-	}
-	return longest
 }
 
 func warn(log *slog.Logger, problems []schema.Problem) {

@@ -46,28 +46,3 @@ func TestLevels(t *testing.T) {
 		}
 	}
 }
-
-// TestScrubbed hides a secret wherever a line can have one.
-func TestScrubbed(t *testing.T) {
-	var out bytes.Buffer
-	log := logging.Scrubbed(logging.New(&out, slog.LevelInfo, true), func(s string) string {
-		return strings.ReplaceAll(s, "swordfish", "${env:X}")
-	})
-	log.With("with", "swordfish 1").WithGroup("g").Info("swordfish 2", "text", "swordfish 3", "error", errors.New("swordfish 4"),
-		slog.Group("inner", "list", []string{"swordfish 5"}), "n", 7, "other", []int{8})
-	var line map[string]any
-	if err := json.Unmarshal(out.Bytes(), &line); err != nil || strings.Contains(out.String(), "swordfish") {
-		t.Fatalf("%v\n%s", err, out.String())
-	}
-	for key, want := range map[string]any{
-		"with": "${env:X} 1", "@message": "${env:X} 2", "g.text": "${env:X} 3", "g.error": "${env:X} 4",
-		"g.inner.list": "[${env:X} 5]", "g.n": 7.0,
-	} {
-		if line[key] != want {
-			t.Errorf("%s = %v, want %v", key, line[key], want)
-		}
-	}
-	if other, ok := line["g.other"].([]any); !ok || len(other) != 1 {
-		t.Errorf("a value without a secret became %v", line["g.other"])
-	}
-}
