@@ -54,6 +54,14 @@ func managed(t *testing.T) (*plugin.Manager, schema.Services, plugin.Spec) {
 	return m, services, api
 }
 
+// anybody opens a socket where authentication is off.
+func (s *server) anybody() *socket {
+	s.t.Helper()
+	k := s.dial()
+	k.until("auth:ok")
+	return k
+}
+
 // swap replaces the API server and waits until the old one is gone.
 func swap(t *testing.T, m *plugin.Manager, api plugin.Spec) {
 	t.Helper()
@@ -85,7 +93,7 @@ func TestSocketsSurviveSwaps(t *testing.T) {
 	})
 	var seen, turns atomic.Int64
 	for i := range 8 {
-		k := s.dial()
+		k := s.anybody()
 		k.send(frame{"type": "subscribe", "agents": []string{[]string{"nyx", "aria"}[i%2]}})
 		_, head, _ := strings.Cut(k.until("subscribed").str("head"), "-")
 		busy.Go(func() {
@@ -111,7 +119,7 @@ func TestSocketsSurviveSwaps(t *testing.T) {
 		busy.Go(func() { _ = keepAlive(t, k, &stop) })
 	}
 	for i := range 2 { // whose replies are in the middle of being streamed
-		k := s.dial()
+		k := s.anybody()
 		busy.Go(func() {
 			for n := 0; !stop.Load(); n++ {
 				text := fmt.Sprintf("message %d of client %d", n, i)
@@ -189,7 +197,7 @@ func TestManyIdleSocketsMove(t *testing.T) {
 	s := &server{t: t, base: "http://" + m.Status()[0].Listeners[0]}
 	sockets := make([]*socket, many)
 	for i := range sockets {
-		sockets[i] = s.dial()
+		sockets[i] = s.anybody()
 	}
 	begin := time.Now()
 	swap(t, m, api)
