@@ -217,11 +217,11 @@ func TestCheck(t *testing.T) {
 
 func TestCheckIsBounded(t *testing.T) {
 	spec := plugintest.Spec(t, "api", plugintest.ChecksNothing)
-	spec.StartTimeout = 300 * time.Millisecond
+	spec.StartTimeout = time.Second
 	var start *plugin.StartError
 	var late *process.NotReadyError
 	_, err := plugin.Check(context.Background(), spec)
-	if !errors.As(err, &late) || late.After > patience/2 || !errors.As(err, &start) || !strings.Contains(start.Next, "extensions.api.plugin.startTimeoutMs") {
+	if !errors.As(err, &late) || late.After > patience/2 || !strings.Contains(err.Error(), "it said: let me think") || !errors.As(err, &start) || !strings.Contains(start.Next, "extensions.api.plugin.startTimeoutMs") {
 		t.Errorf("error = %v after %v", err, late)
 	}
 	for _, script := range []plugintest.Script{plugintest.ChecksNothing, plugintest.ChecksWithChild} {
