@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/stagehouse/stagehouse/host/logging"
@@ -15,6 +16,7 @@ import (
 // Bounds of the control socket.
 const (
 	maxControlConns   = 32
+	maxFollows        = 24 // of those, so that there is always room for a question
 	maxControlHeader  = 16 << 10
 	controlReadWait   = 5 * time.Second  // for a request
 	controlIdleWait   = 30 * time.Second // for the next one on a connection
@@ -66,6 +68,8 @@ type control struct {
 	served chan struct{}
 	life   context.Context // ends with Close
 	end    context.CancelFunc
+
+	follows atomic.Int64
 }
 
 // openControl begins to listen and to answer.

@@ -169,6 +169,40 @@ func TestFollowEndsWithItsClient(t *testing.T) {
 	}
 }
 
+// TestFollowsLeaveRoom: however many follow, a question is answered.
+func TestFollowsLeaveRoom(t *testing.T) {
+	h := newHouse(t, scripted(t, "a", plugintest.Good))
+	c := h.client()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	begun := make(chan struct{})
+	var following sync.WaitGroup
+	defer following.Wait()
+	defer cancel()
+	for range host.MaxFollows {
+		following.Go(func() {
+			for range c.Logs(ctx, "a", 1, true) {
+				select {
+				case begun <- struct{}{}:
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	for range host.MaxFollows {
+		<-begun
+	}
+	for _, err := range c.Logs(ctx, "a", 1, true) {
+		if e := refused(err); e.Status != http.StatusServiceUnavailable {
+			t.Errorf("one more follow = %+v", e)
+		}
+		break
+	}
+	if _, err := c.Extensions(ctx); err != nil {
+		t.Errorf("Extensions beside the follows = %v", err)
+	}
+}
+
 // deep returns a directory that is too deep for a socket.
 func deep(t *testing.T) string {
 	return filepath.Join(t.TempDir(), strings.Repeat("deep", 30))

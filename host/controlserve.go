@@ -76,6 +76,11 @@ func (c *control) logs(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, fmt.Errorf("logs of extension %s: %w", name, plugin.ErrUnknown))
 		return
 	}
+	defer c.follows.Add(-1)
+	if c.follows.Add(1) > maxFollows {
+		answer(w, http.StatusServiceUnavailable, controlProblem{Error: fmt.Sprintf("%d commands follow a log already; end one of them", maxFollows)})
+		return
+	}
 	lines, follower := c.host.Logs(name, n)
 	defer follower.Close()
 	w.Header().Set("Content-Type", "application/x-ndjson")

@@ -66,6 +66,7 @@ type options struct {
 	source   Source
 	files    *watch.Watcher
 	around   func() (end func())
+	manager  []plugin.Option // beside those that every host gives
 }
 
 // WithLogger sends the log lines of the host and of its extensions to l. Default: nowhere.
@@ -106,10 +107,10 @@ func New(cfg *config.Config, data *DataDir, rt Runtime, opts ...Option) *Host {
 	h.know(cfg)
 	h.want(cfg)
 	h.log = slog.New(logging.Scrubbed(h.tails.Handler(o.log.Handler()), h.Scrub))
-	h.manager = plugin.New(guard.New(services),
+	h.manager = plugin.New(guard.New(services), append(o.manager,
 		plugin.WithLogger(h.log),
 		plugin.WithRunDir(h.runDir()),
-		plugin.WithHostVersion(Version))
+		plugin.WithHostVersion(Version))...)
 	return h
 }
 

@@ -23,7 +23,7 @@ const stopSlack = 5 * time.Second
 
 // Reload reads the configuration anew and brings the extensions in line with it: new ones start, those that are gone or
 // disabled drain and stop, and one about which something has changed is replaced while it serves. What has not changed is
-// left alone, but for the extensions named, which are replaced in any case.
+// left alone, but for the extensions named and those that are broken, which are replaced in any case.
 //
 // Nothing is touched where the configuration has errors. Where a single extension does not come up, it goes on as it was,
 // the others are not kept from anything, and the error says so; the next Reload tries again. A Reload that begins while
@@ -151,7 +151,7 @@ func (h *Host) apply(ctx context.Context, cfg *config.Config, names []string) er
 			return errors.Join(append(errs, context.Cause(ctx))...)
 		}
 		if spec, ok := wanted[e.Name]; ok {
-			errs = append(errs, h.bring(ctx, spec, slices.Contains(names, e.Name)))
+			errs = append(errs, h.bring(ctx, spec, slices.Contains(names, e.Name) || h.broken(e.Name)))
 		}
 	}
 	return errors.Join(errs...)
@@ -195,6 +195,13 @@ func (h *Host) bring(ctx context.Context, s plugin.Spec, force bool) error {
 		h.running[s.Name] = s
 	}
 	return err
+}
+
+// broken reports whether an extension is started by nobody but a reload.
+func (h *Host) broken(name string) bool {
+	return slices.ContainsFunc(h.manager.Status(), func(s plugin.Status) bool {
+		return s.Name == name && s.State == plugin.StateBroken
+	})
 }
 
 // missed takes note of why an extension was not started, if it was not.

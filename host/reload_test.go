@@ -3,6 +3,8 @@ package host_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -201,5 +203,30 @@ func TestReloadTakesThePlaceOfAnother(t *testing.T) {
 	}
 	if got := h.generations(); got["b"] != 2 {
 		t.Errorf("generations %v: b was asked for by name", got)
+	}
+}
+
+// TestReloadMendsWhatIsBroken: what fell again and again is started by every reload, named or not.
+func TestReloadMendsWhatIsBroken(t *testing.T) {
+	h := &house{t: t, path: filepath.Join(shortDir(t), "data"), reads: make(chan struct{}, 100)}
+	a := scripted(t, "a", plugintest.Good)
+	h.set(nil, a)
+	s := plugin.DefaultSupervision()
+	s.BreakAfter = 1
+	h.open(&config.Config{Extensions: []config.Extension{a}}, host.WithSource(h.read), host.WithSupervision(s))
+	get := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	for generation := range uint64(3) {
+		resp, err := get.Get("http://" + h.Extensions()[0].Listeners[0] + string(plugintest.Exit))
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		eventually(t, "a is broken", func() error {
+			if s := h.Extensions()[0]; s.State != plugin.StateBroken {
+				return fmt.Errorf("%+v", s)
+			}
+			return nil
+		})
+		h.reload()
+		h.want(map[string]uint64{"a": generation + 2})
 	}
 }

@@ -60,7 +60,7 @@ func listenIn(dir, runDir string) (*socket, error) {
 		return nil, err
 	}
 	first := filepath.Join(runDir, socketName)
-	if err := os.Remove(first); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := (&socket{path: first}).remove(); err != nil { // of a host that was killed in this moment
 		return nil, err
 	}
 	l, err := bind(first)
@@ -90,16 +90,19 @@ func bind(path string) (net.Listener, error) {
 	return netutil.LimitListener(l, maxControlConns), nil
 }
 
-// remove removes the socket. It is closed.
+// remove removes the socket, which is closed, if it is there.
 func (s *socket) remove() error {
-	err := os.Remove(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
+	paths := []string{s.path}
 	if s.dir != "" {
-		err = errors.Join(err, os.Remove(s.dir))
+		paths = append(paths, s.dir)
 	}
-	return err
+	var errs []error
+	for _, path := range paths {
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // removeLost removes the socket of a host that was killed, and its directory, if it has one of its own. Nothing else goes:

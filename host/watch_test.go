@@ -116,8 +116,9 @@ func (w *watched) replace(path string, content []byte) {
 	}
 }
 
-func (w *watched) eventually(what string, f func() error) {
-	w.t.Helper()
+// eventually polls until f returns nil.
+func eventually(t *testing.T, what string, f func() error) {
+	t.Helper()
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -127,7 +128,7 @@ func (w *watched) eventually(what string, f func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("%s: %v\n%s", what, err, w.log.String())
+			t.Fatalf("%s: %v", what, err)
 		}
 		<-tick.C
 	}
@@ -135,7 +136,7 @@ func (w *watched) eventually(what string, f func() error) {
 
 func (w *watched) generation(want uint64) {
 	w.t.Helper()
-	w.eventually(fmt.Sprintf("generation %d", want), func() error {
+	eventually(w.t, fmt.Sprintf("generation %d", want), func() error {
 		if all := w.Extensions(); len(all) != 1 || all[0].Generation != want || all[0].State != plugin.StateRunning {
 			return fmt.Errorf("%+v", all)
 		}
@@ -145,7 +146,7 @@ func (w *watched) generation(want uint64) {
 
 func (w *watched) says(words ...string) {
 	w.t.Helper()
-	w.eventually("the log", func() error {
+	eventually(w.t, "the log", func() error {
 		for _, line := range strings.Split(w.log.String(), "\n") {
 			has := true
 			for _, word := range words {
@@ -216,7 +217,7 @@ func TestReloadByHandIsNotRepeated(t *testing.T) {
 	}
 	w.says("level=WARN", w.file)
 	w.write(`{"port":3}`)
-	w.eventually("the next reload", func() error {
+	eventually(w.t, "the next reload", func() error {
 		if w.reloads.Load() == begun {
 			return io.EOF
 		}

@@ -12,16 +12,22 @@ import (
 	"testing"
 )
 
+// buildHello builds the hello example at a path, with more flags for go build.
+func buildHello(t *testing.T, path string, flags ...string) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		path += ".exe"
+	}
+	args := append(append([]string{"build", "-o", path}, flags...), "github.com/stagehouse/stagehouse/examples/hello")
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("build hello: %v\n%s", err, out)
+	}
+}
+
 // TestSecondExtension runs the hello example beside the API server, found as a plugin beside the configuration file.
 func TestSecondExtension(t *testing.T) {
 	dir := t.TempDir()
-	program := filepath.Join(dir, "plugins", "stagehouse-hello")
-	if runtime.GOOS == "windows" {
-		program += ".exe"
-	}
-	if out, err := exec.Command("go", "build", "-o", program, "github.com/stagehouse/stagehouse/examples/hello").CombinedOutput(); err != nil {
-		t.Fatalf("build hello: %v\n%s", err, out)
-	}
+	buildHello(t, filepath.Join(dir, "plugins", "stagehouse-hello"))
 	file := filepath.Join(dir, "stagehouse.json")
 	config := `{"extensions": {"api": {"port": 0}, "hello": {"address": "127.0.0.1:0", "greeting": "Good day", "plugin": {"grants": ["agents"]}}}}`
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
