@@ -56,6 +56,12 @@ func OpenDataDir(path string) (*DataDir, error) {
 	return &DataDir{path: abs, lock: lock}, nil
 }
 
+// IsDataDir reports whether a host has ever held the directory at path.
+func IsDataDir(path string) bool {
+	_, err := os.Stat(filepath.Join(path, lockName))
+	return err == nil
+}
+
 // Path returns the absolute path of the directory.
 func (d *DataDir) Path() string { return d.path }
 

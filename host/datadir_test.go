@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 
 func TestDataDirIsHeldByOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a", "b")
+	if host.IsDataDir(path) {
+		t.Error("a directory that is not there is a data directory")
+	}
 	first, err := host.OpenDataDir(path)
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +35,9 @@ func TestDataDirIsHeldByOne(t *testing.T) {
 	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if !host.IsDataDir(path) || host.IsDataDir(filepath.Dir(path)) {
+		t.Error("a data directory is not told from another one")
 	}
 	again, err := host.OpenDataDir(path)
 	if err != nil {

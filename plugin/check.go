@@ -17,21 +17,21 @@ import (
 
 // Bounds of Check.
 const (
-	checkTimeout   = 10 * time.Second
+	checkTimeout   = 10 * time.Second // of a Spec that sets no StartTimeout
 	maxCheckOutput = 4 << 20
 	maxAnswers     = 64 // places where the answer is looked for
 )
 
 // Check asks an extension what it is and what it thinks of its block, in a process of its own that serves nothing. It
-// takes at most ten seconds. An error is a *StartError of PhaseCheck and says that the program could not be asked; that the
-// block is wrong is in the result.
+// takes at most s.StartTimeout, or ten seconds where there is none. An error is a *StartError of PhaseCheck and says that the
+// program could not be asked; that the block is wrong is in the result.
 func Check(ctx context.Context, s Spec) (schema.CheckResult, error) {
 	if err := s.validate(); err != nil {
 		return schema.CheckResult{}, failed(s, 0, PhaseCheck, err)
 	}
-	s = s.withDefaults()
-	bounded, cancel := context.WithTimeout(ctx, checkTimeout)
+	bounded, cancel := context.WithTimeout(ctx, cmp.Or(s.StartTimeout, checkTimeout))
 	defer cancel()
+	s = s.withDefaults()
 	cfg := s.process(0, os.TempDir(), nil, slog.New(slog.DiscardHandler))
 	cfg.Private = false // it ends before anybody could want to replace the program
 	cfg.Env = map[string]string{}

@@ -124,6 +124,8 @@ func next(s Spec, phase Phase, cause error) string {
 		return "write to standard error or to the log instead, and call sdk.Main first; is it an extension at all?"
 	case errors.As(cause, &version):
 		return "build the extension with the sdk of this host's version"
+	case errors.As(cause, &late) && phase == PhaseCheck:
+		return fmt.Sprintf("see that %s is an extension: `%s describe` prints what it is; or raise %s.plugin.startTimeoutMs", s.Path, s.Path, key)
 	case errors.As(cause, &late):
 		return fmt.Sprintf("see what it logged last, or raise %s.plugin.startTimeoutMs", key)
 	case errors.As(cause, &reserved):
@@ -134,6 +136,8 @@ func next(s Spec, phase Phase, cause error) string {
 		return fmt.Sprintf("see that %s is an extension: `%s describe` prints what it is", s.Path, s.Path)
 	case errors.As(cause, &exit) && len(exit.Last) == 0:
 		return "it logged nothing; have it write to its standard error what is wrong before it exits"
+	case errors.As(cause, &exit) && phase == PhaseCheck: // nobody logs what it writes
+		return "correct what it says"
 	case errors.As(cause, &exit):
 		return "correct what it says; the host's log has all that it wrote"
 	case errors.As(cause, &problems):
@@ -142,6 +146,8 @@ func next(s Spec, phase Phase, cause error) string {
 		return fmt.Sprintf("add it to %s.plugin.grants", key)
 	case errors.As(cause, &missing):
 		return fmt.Sprintf("use a runtime that offers it, or set %s.enabled to false", key)
+	case strings.Contains(cause.Error(), key): // it names the key to change, as a port that is taken does
+		return ""
 	case phase == PhaseStart, phase == PhaseHealth:
 		return "correct what it says; its log may say more"
 	}

@@ -199,7 +199,7 @@ func TestCheck(t *testing.T) {
 		{plugintest.ChecksAfterText, `it wrote "Welcome!" to its standard output beside its answer`},
 		{plugintest.ChecksTooMuch, "more than 4194304 bytes"},
 		{plugintest.ChecksOldMajor, "speaks version 0 of the boundary"},
-		{plugintest.ChecksAndFails, "exit status 4; it said: I cannot even begin"},
+		{plugintest.ChecksAndFails, "exit status 4; it said: I cannot even begin; next: correct what it says"},
 	} {
 		var start *plugin.StartError
 		_, err := plugin.Check(context.Background(), plugintest.Spec(t, "api", c.script))
@@ -216,6 +216,14 @@ func TestCheck(t *testing.T) {
 }
 
 func TestCheckIsBounded(t *testing.T) {
+	spec := plugintest.Spec(t, "api", plugintest.ChecksNothing)
+	spec.StartTimeout = time.Second
+	var start *plugin.StartError
+	var late *process.NotReadyError
+	_, err := plugin.Check(context.Background(), spec)
+	if !errors.As(err, &late) || late.After > patience/2 || !strings.Contains(err.Error(), "it said: let me think") || !errors.As(err, &start) || !strings.Contains(start.Next, "extensions.api.plugin.startTimeoutMs") {
+		t.Errorf("error = %v after %v", err, late)
+	}
 	for _, script := range []plugintest.Script{plugintest.ChecksNothing, plugintest.ChecksWithChild} {
 		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 		begun := time.Now()

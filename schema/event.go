@@ -159,7 +159,7 @@ type Event struct {
 	RunID          string // "" = none
 	Principal      string // who may see it beside ScopeAdmin; "" = every reader. Never part of the JSON form.
 	Time           time.Time
-	Payload        json.RawMessage // a JSON object without members of the names above; empty = {}
+	Payload        json.RawMessage // a JSON object without members of the names above, or prevSeq; empty = {}
 }
 
 // NewPayload encodes one of the payload types. It panics on anything that encoding/json refuses, which none of them is.

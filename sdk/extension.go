@@ -7,11 +7,12 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// Extension is what an author implements. It may implement [Validator], [Mover], [Drainer], [HealthChecker] and
+// Extension is what an author implements. It may implement [Validator], [Requirer], [Mover], [Drainer], [HealthChecker] and
 // [Schemer] too.
 //
 // The sdk calls, in this order: the strict decoding of the configuration into the struct, Validate, Start, then Health
-// again and again while it serves, then Move, if another generation takes its place, then Drain. Start is called once. A panic in any of them is contained and reported.
+// again and again while it serves, then Move, if another generation takes its place, then Drain. Start is called once. A
+// panic in any of them is contained and reported.
 type Extension interface {
 	// Start begins to serve and returns. ctx bounds the starting only; what goes on afterwards belongs to Host.Serve and
 	// Host.Go, or uses Host.Context. An error, or a panic, means that the extension does not start.
@@ -23,6 +24,13 @@ type Extension interface {
 // extension's block. A problem of severity error keeps the extension from starting; a warning is logged.
 type Validator interface {
 	Validate() []schema.Problem
+}
+
+// Requirer is implemented by an extension that cannot do without a service only because of what its configuration says.
+// Requires is called on a struct that Validate has found sound, when the host checks a configuration, and returns names that
+// come on top of Definition.Requires. It is for a better message before anything is started: Start still looks.
+type Requirer interface {
+	Requires() []string
 }
 
 // Drainer is implemented by an extension that has more to finish than what Host.Serve and Host.Go know of. Drain is

@@ -97,8 +97,9 @@ func (l *lifetime) listening(ln net.Listener, p handover.Place) (net.Listener, e
 	if l.leaving.Load() {
 		return nil, errors.Join(errors.New("the extension is draining; it listens nowhere any more"), ln.Close())
 	}
-	l.listeners = append(l.listeners, ln)
-	return l.conns.Listen(ln, p), nil
+	moving := l.conns.Listen(ln, p)
+	l.listeners = append(l.listeners, moving)
+	return moving, nil
 }
 
 // addresses returns where the extension listens.
@@ -230,8 +231,8 @@ func (l *lifetime) finish(ctx context.Context, ext ownDrain) (int, error) {
 		cut, err = cut+1, nil
 	}
 	l.end()
+	l.closeListeners() // a server that has only begun to serve may have missed that it is to shut down
 	cut += l.wait(ctx)
-	l.closeListeners()
 	l.following.Wait()
 	l.conns.Close()
 	return cut, err

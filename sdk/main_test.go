@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
+	"syscall"
 	"testing"
 	"time"
 
@@ -130,17 +132,24 @@ func slow(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hostMain runs the servant, prints where it serves, and waits to be killed.
+// hostMain runs the servant, prints where it serves, stops it when a signal comes, and waits to be killed.
 func hostMain() {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGHUP)
 	m := plugin.New(schema.Services{})
 	path, err := os.Executable()
 	if err != nil {
 		panic(err)
 	}
-	err = m.Start(context.Background(), plugin.Spec{Name: "servant", Path: path, Env: map[string]string{envExtension: "1"}})
+	err = m.Start(context.Background(), plugin.Spec{
+		Name: "servant", Path: path, Env: map[string]string{envExtension: "1"},
+		DrainTimeout: time.Minute, // longer than any test waits
+	})
 	if err != nil {
 		panic(err)
 	}
 	fmt.Println(m.Status()[0].PID, m.Status()[0].Listeners[0])
+	<-stop
+	_ = m.Close(context.Background()) // the host is killed before
 	select {}
 }

@@ -47,7 +47,14 @@ func (p program) check(byHand bool) int {
 	if err != nil {
 		return p.complain(err)
 	}
-	_, problems := p.def.configure(slog.New(slog.NewTextHandler(p.stderr, nil)), block)
+	log := slog.New(slog.NewTextHandler(p.stderr, nil))
+	ext, problems := p.def.configure(log, block)
+	if r, ok := ext.(Requirer); ok {
+		err := contain(log, "Requires", func() error { description.Requires = append(description.Requires, r.Requires()...); return nil })
+		if err != nil {
+			problems = append(problems, wrong("", "%v", err))
+		}
+	}
 	if problems == nil {
 		problems = []schema.Problem{}
 	}

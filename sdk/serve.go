@@ -3,7 +3,6 @@ package sdk
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -107,16 +106,42 @@ func (p program) serve() int {
 	case <-line.Gone():
 		log.Warn("the host is gone; draining")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), OrphanDrainTimeout)
-	defer cancel()
-	if n, err := server.Drain(ctx); err != nil || n > 0 {
-		log.Warn("not everything was finished", "unfinished", n, "error", fmt.Sprint(err))
-	}
+	drain(server, log)
 	if isGone(line, parent, notice) {
 		killOwnGroup()
 	}
 	return 0
 }
+
+// drain drains for at most OrphanDrainTimeout. A drain that the host began has the host's own deadline, which may be much
+// later; the process does not wait for that one, and takes what is left of it along when it ends.
+func drain(server *Server, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), OrphanDrainTimeout)
+	defer cancel()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		switch n, err := server.Drain(ctx); {
+		case err != nil:
+			log.Warn("not everything was finished", "unfinished", n, "error", err.Error())
+		case n > 0:
+			log.Warn("not everything was finished", "unfinished", n)
+		}
+	}()
+	select {
+	case <-drained:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-drained:
+	case <-time.After(countTime):
+		log.Warn("the drain that the host began goes on for too long; it is cut off")
+	}
+}
+
+// countTime is how long a drain whose time is up may take to say what it has cut off.
+const countTime = 500 * time.Millisecond
 
 // goneNotice is how long the end of a connection to the host, or the signal of its death, may be ahead of the news that
 // the host is gone.

@@ -5,6 +5,18 @@ import (
 	"testing"
 )
 
+// TestTheBannerNamesAnAgentOfThisHost that can be talked to.
+func TestTheBannerNamesAnAgentOfThisHost(t *testing.T) {
+	for agents, want := range map[string]string{
+		`[{"id":"idle","autostart":false},{"id":"ada"}]`: " chat ada --data ",
+		`[]`: " chat --data ",
+	} {
+		if s := start(t, t.TempDir(), "--set", "extensions.api.port=0", "--set", "agents="+agents); !strings.Contains(s.stdout, want) {
+			t.Errorf("agents %s: the banner does not say %q:\n%s", agents, want, s.stdout)
+		}
+	}
+}
+
 func TestChatInAPipe(t *testing.T) {
 	data := t.TempDir()
 	start(t, data, "--set", "extensions.api.port=0")

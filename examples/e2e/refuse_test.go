@@ -39,6 +39,7 @@ func TestRefusals(t *testing.T) {
 		"bad value":      {[]string{"--config", write("b.json", `{"extensions":{"api":{"port":"x"}}}`)}, []string{"/extensions/api/port", "integer"}},
 		"open to all":    {[]string{"--config", write("c.json", `{"extensions":{"api":{"host":"0.0.0.0","auth":{"mode":"none"}}}}`)}, []string{"/extensions/api/auth", "allowPublic"}},
 		"secret host":    {[]string{"--config", write("d.json", `{"extensions":{"api":{"host":"${file:secret}"}}}`)}, []string{"${file:secret}"}},
+		"unknown brain":  {[]string{"--config", write("e.json", `{"agents":[{"id":"a","brain":"gpt"}]}`)}, []string{"/agents/0/brain", `there is no brain "gpt"`, "builtin"}},
 		"empty flag":     {[]string{"--config", ""}, []string{"--config is empty"}},
 		"unknown flag":   {[]string{"--prot", "1"}, []string{"--prot"}},
 		"unknown secret": {[]string{"--set", "extensions.api.host=${env:NOT_SET_ANYWHERE}"}, []string{"/extensions/api/host", "NOT_SET_ANYWHERE"}},
@@ -64,6 +65,30 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+// TestTheTokenIsShownByTheFirstStartThatSucceeds: one that fails does not use it up.
+func TestTheTokenIsShownByTheFirstStartThatSucceeds(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, err := net.SplitHostPort(taken.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	if _, stderr, code := run(t, "", "run", "--data", data, "--set", "extensions.api.port="+port); code != 2 {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	if _, err := os.Stat(filepath.Join(data, "api-token")); !os.IsNotExist(err) {
+		t.Errorf("a start that failed left a token: %v", err)
+	}
+	s := start(t, data, "--set", "extensions.api.port=0")
+	if !strings.Contains(s.stdout, s.token+" (new; shown only this once)") {
+		t.Errorf("the token is not shown:\n%s", s.stdout)
 	}
 }
 

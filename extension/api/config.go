@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
@@ -49,7 +52,7 @@ type Limits struct {
 	BodyBytes     int `json:"bodyBytes" doc:"Size of one request body" minimum:"1024" maximum:"16777216"`
 	FrameBytes    int `json:"frameBytes" doc:"Size of one WebSocket frame of a client" minimum:"1024" maximum:"16777216"`
 	QueueFrames   int `json:"queueFrames" doc:"Frames that wait for one socket before it is closed as too slow" minimum:"8" maximum:"65536"`
-	Sockets       int `json:"sockets" doc:"WebSockets open at a time" minimum:"1" maximum:"1000000"`
+	Sockets       int `json:"sockets" doc:"WebSockets and streams of events open at a time" minimum:"1" maximum:"1000000"`
 	AuthTimeoutMs int `json:"authTimeoutMs" doc:"How long a socket may stay without authentication" minimum:"10" maximum:"600000"`
 	HeartbeatMs   int `json:"heartbeatMs" doc:"Time between two pings of the server" minimum:"10" maximum:"3600000"`
 	ReadTimeoutMs int `json:"readTimeoutMs" doc:"How long a client may take to send one request" minimum:"10" maximum:"3600000"`
@@ -73,9 +76,7 @@ func DefaultConfig() Config {
 // Validate returns what is wrong with the block, and what somebody should know, beyond its JSON Schema.
 func (c *Config) Validate() []schema.Problem {
 	var problems []schema.Problem
-	if c.Host == "" {
-		problems = append(problems, fault("/host", "is empty", "name an address, such as 127.0.0.1 or 0.0.0.0"))
-	}
+	problems = append(problems, c.validateHost()...)
 	if c.CORS != nil {
 		problems = append(problems, c.CORS.validate()...)
 	}
@@ -85,6 +86,37 @@ func (c *Config) Validate() []schema.Problem {
 		}
 	}
 	return append(problems, c.validateAuth()...)
+}
+
+// hostName matches what can be the name of a machine; one whose last part is a number is an address that is written wrong.
+var hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$`)
+
+func (c *Config) validateHost() []schema.Problem {
+	if c.Host == "" {
+		return []schema.Problem{fault("/host", "is empty", "name an address, such as 127.0.0.1 or 0.0.0.0")}
+	}
+	if _, err := netip.ParseAddr(c.Host); err == nil || hostName.MatchString(c.Host) {
+		return nil
+	}
+	inner := strings.TrimSuffix(strings.TrimPrefix(c.Host, "["), "]")
+	if _, err := netip.ParseAddr(inner); err == nil {
+		return []schema.Problem{fault("/host", fmt.Sprintf("%q has brackets, which belong to URLs", c.Host), fmt.Sprintf("write %q", inner))}
+	}
+	host, port, err := net.SplitHostPort(c.Host)
+	if _, notANumber := strconv.ParseUint(port, 10, 16); err == nil && host != "" && notANumber == nil {
+		return []schema.Problem{fault("/host", fmt.Sprintf("%q is more than a host: the port is a key of its own", c.Host),
+			fmt.Sprintf("write %q, and %s for \"port\"", host, port))}
+	}
+	return []schema.Problem{fault("/host", fmt.Sprintf("%q is neither an address nor the name of a machine", c.Host),
+		"name an address, such as 127.0.0.1 or 0.0.0.0")}
+}
+
+// Requires returns the services that only some configurations need.
+func (c *Config) Requires() []string {
+	if c.Auth.Mode == AuthToken {
+		return []string{schema.ServiceIdentity}
+	}
+	return nil
 }
 
 func (c *Config) validateAuth() []schema.Problem {

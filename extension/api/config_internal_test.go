@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -16,6 +17,35 @@ import (
 var update = flag.Bool("update", false, "rewrite the committed copy of the JSON Schema")
 
 func tcpAddr(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 1} }
+
+// TestHost: what nobody can listen on is refused before anybody tries, and the remedy is one.
+func TestHost(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "0.0.0.0", "::", "::1", "fe80::1%eth0", "localhost", "my_box", "API.example.com", "1.example", "a.b."} {
+		c := Config{Host: host}
+		if problems := c.validateHost(); len(problems) > 0 {
+			t.Errorf("%q: %+v", host, problems)
+		}
+	}
+	for host, remedy := range map[string]string{
+		"":                 "such as 127.0.0.1",
+		"not a host":       "such as 127.0.0.1",
+		"127.0.0":          "such as 127.0.0.1",
+		"999.0.0.1":        "such as 127.0.0.1",
+		"http://localhost": "such as 127.0.0.1",
+		"-x":               "such as 127.0.0.1",
+		"a..b":             "such as 127.0.0.1",
+		":3001":            "such as 127.0.0.1",
+		"[::1]":            `write "::1"`,
+		"[::1]:3001":       `write "::1", and 3001 for "port"`,
+		"127.0.0.1:3001":   `write "127.0.0.1", and 3001 for "port"`,
+		"localhost:3001":   `write "localhost", and 3001 for "port"`,
+	} {
+		c := Config{Host: host}
+		if problems := c.validateHost(); len(problems) != 1 || problems[0].Pointer != "/host" || !strings.Contains(problems[0].Suggestion, remedy) {
+			t.Errorf("%q: %+v, want the remedy %q", host, problems, remedy)
+		}
+	}
+}
 
 // problemsOf returns the problems of a block as "severity pointer" lines.
 func problemsOf(t *testing.T, block string) string {
@@ -72,6 +102,17 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestRequires(t *testing.T) {
+	c := DefaultConfig()
+	if got := c.Requires(); len(got) != 1 || got[0] != schema.ServiceIdentity {
+		t.Errorf("mode token requires %v", got)
+	}
+	c.Auth.Mode = AuthNone
+	if got := c.Requires(); len(got) != 0 {
+		t.Errorf("mode none requires %v", got)
+	}
+}
+
 // TestConfigSchema compares the committed JSON Schema of the block with the one that the server declares.
 func TestConfigSchema(t *testing.T) {
 	const file = "../../schema/config/api.schema.json"
@@ -92,6 +133,23 @@ func TestConfigSchema(t *testing.T) {
 	got, err := os.ReadFile(file)
 	if err != nil || !bytes.Equal(got, want.Bytes()) {
 		t.Errorf("%s is not what the server declares (%v); run: go test ./extension/api -run TestConfigSchema -update", file, err)
+	}
+}
+
+// TestDocsShowEveryLimit with its default.
+func TestDocsShowEveryLimit(t *testing.T) {
+	chapter, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := map[string]int{}
+	if b, err := json.Marshal(DefaultConfig().Limits); err != nil || json.Unmarshal(b, &limits) != nil {
+		t.Fatalf("%s, %v", b, err)
+	}
+	for key, value := range limits {
+		if row := fmt.Sprintf("| `%s` | %d |", key, value); !strings.Contains(string(chapter), row) {
+			t.Errorf("docs/operations.md has no row %q", row)
+		}
 	}
 }
 

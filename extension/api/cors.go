@@ -98,7 +98,7 @@ func normalOrigin(o string) (string, error) {
 // Headers of CORS answers.
 const (
 	corsMethods = "GET, HEAD, POST, PUT, OPTIONS"
-	corsHeaders = "Authorization, Content-Type, If-Match, X-Request-Id"
+	corsHeaders = "Authorization, Content-Type, If-Match, Last-Event-ID, X-Request-Id"
 	corsExposed = "Allow, ETag, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
 	corsMaxAge  = "600"
 )

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/extension/api"
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/sdk"
 	"github.com/stagehouse/stagehouse/sdk/sdktest"
 )
 
@@ -42,8 +43,14 @@ type world struct {
 // start runs the API server on a free port; block is what its config block has beside the port.
 func start(t testing.TB, block string, services schema.Services) *world {
 	t.Helper()
+	return startOf(t, api.Definition(), block, services)
+}
+
+// startOf is start for a definition of the test's own.
+func startOf(t testing.TB, d sdk.Definition, block string, services schema.Services) *world {
+	t.Helper()
 	config := `{"port":0` + strings.TrimSuffix(","+block, ",") + `}`
-	running := sdktest.Start(t, api.Definition(), config, services)
+	running := sdktest.Start(t, d, config, services)
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &world{t: t, address: running.Listeners()[0], running: running, client: &http.Client{Transport: transport, Timeout: patience}}

@@ -41,6 +41,14 @@ type lingerConn struct {
 // NetConn returns the connection below.
 func (c *lingerConn) NetConn() net.Conn { return c.halfCloser }
 
+// SetWriteBuffer sets the size of the kernel's buffer, where there is one.
+func (c *lingerConn) SetWriteBuffer(n int) error {
+	if b, ok := c.halfCloser.(interface{ SetWriteBuffer(int) error }); ok {
+		return b.SetWriteBuffer(n)
+	}
+	return nil
+}
+
 // Close lets the client read what was written, if linger was asked for.
 func (c *lingerConn) Close() error {
 	if c.linger.Load() && c.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {

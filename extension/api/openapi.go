@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
 
 	"github.com/stagehouse/stagehouse/extension/api/internal/problem"
 	"github.com/stagehouse/stagehouse/schema"
@@ -16,6 +18,7 @@ func registerAliases(r huma.Registry) {
 	r.RegisterTypeAlias(reflect.TypeFor[schema.Brain](), reflect.TypeFor[brainDoc]())
 	r.RegisterTypeAlias(reflect.TypeFor[schema.Object](), reflect.TypeFor[objectDoc]())
 	r.RegisterTypeAlias(reflect.TypeFor[schema.ErrorCode](), reflect.TypeFor[codeDoc]())
+	r.RegisterTypeAlias(reflect.TypeFor[schema.Event](), reflect.TypeFor[event]())
 }
 
 type brainDoc struct{}
@@ -55,6 +58,39 @@ func (codeDoc) Schema(huma.Registry) *huma.Schema {
 		s.Enum = append(s.Enum, string(c))
 	}
 	return s
+}
+
+// event is schema.Event as clients see it; its name is that of the schema.
+type event struct {
+	Type           string    `json:"type" doc:"What kind of event it is, such as agent:thought" example:"agent:thought"`
+	ID             string    `json:"id" doc:"Its place in the log: a cursor" example:"0a1b2c3d-42"`
+	Seq            uint64    `json:"seq" doc:"The number in the id" example:"42"`
+	AgentID        string    `json:"agentId,omitempty" doc:"The agent that it is about" example:"nyx"`
+	ConversationID string    `json:"conversationId,omitempty"`
+	RunID          string    `json:"runId,omitempty" doc:"The turn that it is part of"`
+	Time           time.Time `json:"time"`
+}
+
+// TransformSchema implements huma.SchemaTransformer.
+func (event) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	s.Description = "One event. The members that its type has stand beside these"
+	return s
+}
+
+// eventsResponse describes the two forms of an answer with events.
+func eventsResponse(r huma.Registry) *huma.Response {
+	return &huma.Response{
+		Description: http.StatusText(http.StatusOK),
+		Content: map[string]*huma.MediaType{
+			fiber.MIMEApplicationJSON: {Schema: r.Schema(reflect.TypeFor[eventsPage](), true, "EventsPage")},
+			eventStream: {Schema: &huma.Schema{
+				Type: huma.TypeString,
+				Description: "Server-sent events. The first one is named `subscribed`; its data is {type, agents, events, head}. Every event of the " +
+					"log has no name, its id as the id, and the JSON of an Event as its data; so has a gap, whose data is {type: \"gap\", requested, " +
+					"firstAvailable, head}. Comments come every 15 seconds, and last of all, to say why the stream ends.",
+			}},
+		},
+	}
 }
 
 // commonCodes can come from every route that needs a token.

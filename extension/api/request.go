@@ -24,6 +24,7 @@ type state struct {
 	address string        // the client's
 	caller  schema.Caller // meaningful when authed
 	token   string
+	accepts string // the media type that the client likes best; "" = none that there is
 	authed  bool
 	denied  error // why authed is false, although somebody tried
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -53,6 +54,7 @@ func (s *Server) newApp() *fiber.App {
 	s.registerAgents(api)
 	s.registerChat(api)
 	s.registerMemory(api)
+	s.registerEvents(api)
 	app.Get("/ws", s.upgrade)
 	describeSocket(api.OpenAPI())
 	document := marshalOpenAPI(api)
@@ -141,6 +143,7 @@ const (
 	tagAgents = "Agents"
 	tagChat   = "Chat"
 	tagMemory = "Memory"
+	tagEvents = "Events"
 	tagServer = "Server"
 )
 
@@ -160,6 +163,7 @@ func newHuma(r fiber.Router, transform huma.Transformer) huma.API {
 		{Name: tagAgents, Description: "Look at agents, change, start and stop them"},
 		{Name: tagChat, Description: "Talk to agents"},
 		{Name: tagMemory, Description: "What agents remember"},
+		{Name: tagEvents, Description: "What happens"},
 		{Name: tagServer, Description: "The server itself"},
 	}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -167,8 +171,17 @@ func newHuma(r fiber.Router, transform huma.Transformer) huma.API {
 	}
 	registerAliases(config.Components.Schemas)
 	api := humafiber.NewV2WithGroup(nil, r, config)
-	api.UseMiddleware(strict(api))
+	api.UseMiddleware(negotiate, strict(api))
 	return api
+}
+
+// negotiate decides what kind of answer the client likes best, for the one route that has two; all others are JSON whatever
+// it accepts. huma must not see the header: it would choose from a list of one, and panics on "a, ;=,".
+func negotiate(ctx huma.Context, next func(huma.Context)) {
+	c := humafiber.UnwrapV2(ctx)
+	stateOf(c.Context()).accepts = c.Accepts(fiber.MIMEApplicationJSON, eventStream)
+	c.Request().Header.Del(fiber.HeaderAccept)
+	next(ctx)
 }
 
 // unmarshal is json.Unmarshal, except that a number which fits no float64 is none the worse for it: what is free-form is
@@ -220,7 +233,9 @@ const codesKey = "codes"
 // register adds an operation whose calls to the host have a deadline, and whose errors are problems.
 func register[I, O any](api huma.API, op huma.Operation, timeout time.Duration, handler func(context.Context, *I) (*O, error)) {
 	codes, _ := op.Metadata[codesKey].([]schema.ErrorCode)
-	op.Responses = problemResponses(api.OpenAPI().Components.Schemas, codes)
+	responses := problemResponses(api.OpenAPI().Components.Schemas, codes)
+	maps.Copy(responses, op.Responses) // what the route describes itself
+	op.Responses = responses
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()

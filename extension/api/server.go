@@ -57,6 +57,7 @@ func (s *Server) Start(ctx context.Context, h *sdk.Host) error {
 	if err := s.sockets.Connect(ctx); err != nil {
 		return err
 	}
+	h.OnMoved(s.sockets.Resume)
 	ln, err := h.Listen(ctx, "tcp", s.address())
 	if err != nil {
 		return err
@@ -90,6 +91,7 @@ func (s *Server) prepare(base context.Context, services schema.Services, log *sl
 			AuthTimeout: millis(s.Limits.AuthTimeoutMs), Heartbeat: millis(s.Limits.HeartbeatMs),
 		},
 		Authenticate: s.auth.authenticate,
+		Required:     s.auth.required(),
 		Admit:        s.admitCommand,
 	})
 	s.app = s.newApp()
@@ -108,6 +110,13 @@ func (s *Server) serve(ln net.Listener) error {
 		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
 	}
 	return nil
+}
+
+// Move implements sdk.Mover: WebSockets go on in the next generation. Streams of events end at once, and their clients go on
+// there; they would keep their connections in use, and the others waiting.
+func (s *Server) Move(ctx context.Context) {
+	s.sockets.Dismiss()
+	s.sockets.Move(ctx)
 }
 
 // Drain implements sdk.Drainer: sockets are told to come again and closed, requests in flight are finished.

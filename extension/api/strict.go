@@ -94,7 +94,7 @@ func wrongParameters(c *fiber.Ctx, op *huma.Operation) (found []error) {
 		given[string(name)]++
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if given[name] > 1 {
+		if given[name] > 1 && !lists(op, name) {
 			found = append(found, &huma.ErrorDetail{Location: "query." + name, Message: twice})
 		}
 	}
@@ -104,6 +104,13 @@ func wrongParameters(c *fiber.Ctx, op *huma.Operation) (found []error) {
 		}
 	}
 	return found
+}
+
+// lists reports whether a parameter of that name is a list, to which every one adds.
+func lists(op *huma.Operation, name string) bool {
+	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool {
+		return p.In == "query" && p.Name == name && p.Schema.Type == huma.TypeArray
+	})
 }
 
 // miscased finds the members of a JSON object that are none of the properties, and that encoding/json would take for one.

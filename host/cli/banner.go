@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/config"
+	"github.com/stagehouse/stagehouse/host/local"
 	"github.com/stagehouse/stagehouse/host/token"
 )
 
@@ -39,11 +41,26 @@ func (p *Program) banner(cfg *config.Config, h *host.Host, created string) error
 	}
 	if address != "" {
 		fmt.Fprintf(&b, "\nTry it:\n  curl -s -H \"Authorization: Bearer $(cat %s)\" http://%s/api/agents\n", shellQuote(tokenPath), address)
-		fmt.Fprintf(&b, "\nChat:\n  %s chat nyx%s\n", self(), p.dataFlag(cfg))
+		fmt.Fprintf(&b, "\nChat:\n  %s chat%s%s\n", self(), agentArg(cfg), p.dataFlag(cfg))
 	}
 	b.WriteString("\nCtrl-C stops it.\n")
 	_, err := fmt.Fprint(p.Stdout, b.String())
 	return err
+}
+
+// agentArg returns the argument that chats with an agent of this host: the first one that is declared and started.
+func agentArg(cfg *config.Config) string {
+	if cfg.Agents == nil {
+		return " nyx" // a starter agent
+	}
+	var agents []local.AgentSpec
+	_ = json.Unmarshal(cfg.Agents, &agents) // the host has started with them
+	for _, a := range agents {
+		if a.Autostart == nil || *a.Autostart {
+			return " " + shellQuote(a.ID)
+		}
+	}
+	return "" // the message is routed, once there is an agent
 }
 
 // dataFlag returns the flag that a second command needs to find this host's data.

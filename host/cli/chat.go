@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -29,12 +31,17 @@ func (p *Program) chatCommand(common *commonFlags) *cobra.Command {
 		Long: `chat talks to an agent over the WebSocket of a host that runs on this machine, or at --url, and shows its thoughts
 and feelings as they come. Without AGENT, each new conversation is routed to the agent that fits best.
 
+The admin token of the data directory is sent to the host of that directory only; any other --url needs a token.
+
 In a pipe every line is one message; the replies go to standard output and the rest to standard error.`,
 		Example: "  stagehouse chat nyx\n  echo \"remember that my cat is called Miro\" | stagehouse chat aria",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				o.agent = args[0]
+				if o.agent == "" {
+					return errors.New("AGENT is empty; leave it out to have the message routed")
+				}
 			}
 			if err := p.findHost(p.dataDir(common), &o); err != nil {
 				return err
@@ -56,11 +63,9 @@ type chatOptions struct {
 
 // findHost fills in where the API is and the token for it.
 func (p *Program) findHost(data string, o *chatOptions) error {
+	own := ownURLs(data)
 	if o.url == "" {
-		o.url = defaultURL
-		if s, err := host.ReadState(data); err == nil && len(s.Extensions[apiExtension]) > 0 {
-			o.url = "http://" + reachable(s.Extensions[apiExtension][0])
-		}
+		o.url = append(own, defaultURL)[0]
 	}
 	u, err := url.Parse(o.url)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -69,14 +74,32 @@ func (p *Program) findHost(data string, o *chatOptions) error {
 	if o.token == "" {
 		o.token = p.env("STAGEHOUSE_TOKEN")
 	}
-	if o.token == "" {
-		t, err := token.Open(data).Admin()
-		if err != nil {
-			return fmt.Errorf("%w; start a host with %q, or give --data or --token", err, self()+" run")
-		}
-		o.token = t
+	if o.token != "" {
+		return nil
 	}
-	return nil
+	if len(own) == 0 {
+		return fmt.Errorf("no host runs with the data directory %s; start a host with %q, or give --data, or --url and --token", data, self()+" run")
+	}
+	if !slices.Contains(own, strings.TrimSuffix(o.url, "/")) {
+		return fmt.Errorf("%s is not the host of %s, and does not get its admin token; give a token with --token or STAGEHOUSE_TOKEN", o.url, data)
+	}
+	o.token, err = token.Open(data).Admin()
+	return err
+}
+
+// ownURLs returns where the API of the host that runs with a data directory is reached on this machine.
+func ownURLs(data string) []string {
+	var urls []string
+	if s, err := host.ReadState(data); err == nil {
+		for _, l := range s.Extensions[apiExtension] {
+			at := reachable(l)
+			urls = append(urls, "http://"+at)
+			if ap, err := netip.ParseAddrPort(at); err == nil && ap.Addr().IsLoopback() {
+				urls = append(urls, fmt.Sprintf("http://localhost:%d", ap.Port()))
+			}
+		}
+	}
+	return urls
 }
 
 func (p *Program) chat(ctx context.Context, o chatOptions) error {

@@ -11,12 +11,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/config"
+	"github.com/stagehouse/stagehouse/host/local"
+	"github.com/stagehouse/stagehouse/plugin/protocol"
 )
 
 // Exit codes.
@@ -41,6 +44,16 @@ type Program struct {
 type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
+
+// scrubbed is an error whose text shows no secret.
+type scrubbed struct {
+	error
+	scrub func(string) string
+}
+
+func (s scrubbed) Error() string { return s.scrub(s.error.Error()) }
+
+func (s scrubbed) Unwrap() error { return s.error }
 
 // errSaid marks a failure that has been explained already.
 var errSaid = errors.New("")
@@ -84,7 +97,9 @@ Exit codes: 0 done, 1 failed while running, 2 could not begin.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return notEmpty(c, "data", "config") },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			return notEmpty(c, "data", "config", "log-level", "url", "token", "conversation")
+		},
 	}
 	c.SetVersionTemplate("stagehouse {{.Version}}\n")
 	var common commonFlags
@@ -137,7 +152,7 @@ func (p *Program) loader() (config.Loader, error) {
 	for name := range p.BuiltIns {
 		builtIns[name] = config.Command{Path: self, Args: []string{"extension", name}, BuiltIn: true}
 	}
-	return config.Loader{BuiltIns: builtIns, Check: host.Check}, nil
+	return config.Loader{BuiltIns: builtIns, Brains: []string{local.BuiltinBrain}, Check: host.Check}, nil
 }
 
 // self returns how a person calls this program.
@@ -163,10 +178,25 @@ func (p *Program) extensionCommand() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("extension: %q is not built in", args[0])
 			}
+			if !p.calledByHost() && !slices.Contains([]string{"describe", "check"}, args[len(args)-1]) {
+				return explainBuiltIn(args[0])
+			}
 			main()
 			return nil
 		},
 	}
+}
+
+// calledByHost reports whether a host has started this program as an extension.
+func (p *Program) calledByHost() bool {
+	return p.env(protocol.CookieKey) == protocol.CookieValue || p.env(protocol.EnvCheck) == "1"
+}
+
+func explainBuiltIn(name string) error {
+	return fmt.Errorf(`the extension %[1]s is built in: "stagehouse run" runs it, with the block extensions.%[1]s of the configuration
+
+%[2]s extension %[1]s describe    prints what it is, with the JSON Schema of its block
+%[2]s extension %[1]s check       reads its block on standard input and prints what is wrong with it`, name, self())
 }
 
 func (p *Program) versionCommand() *cobra.Command {

@@ -61,6 +61,9 @@ func (p *Program) run(ctx context.Context, sources config.Sources) error {
 	s := newService(loader, sources)
 	defer s.end()
 	cfg, problems, err := loader.Load(ctx, sources)
+	if ctx.Err() != nil {
+		return nil // told to stop before anything was started
+	}
 	if err != nil {
 		return err
 	}
@@ -71,19 +74,21 @@ func (p *Program) run(ctx context.Context, sources config.Sources) error {
 		return errors.New("the configuration has errors; nothing was started")
 	}
 	log := logging.New(p.Stderr, cfg.LogLevel, !isTerminal(p.Stderr))
-	warn(log, problems)
-	h, created, err := open(ctx, cfg, log, s.options(log, problems)...)
-	if err != nil {
-		return err
+	if cfg.HasSecrets() {
+		log = slog.New(logging.Scrubbed(log.Handler(), cfg.Scrub))
 	}
-	if err := h.Start(ctx); err != nil {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeSlack)
-		defer cancel()
-		closeErr := h.Close(closing)
-		if ctx.Err() != nil {
-			return closeErr // told to stop while starting
-		}
-		return errors.New(cfg.Scrub(errors.Join(err, closeErr).Error()))
+	warn(log, problems)
+	if err := p.serve(ctx, s, cfg, log, s.options(log, problems)...); err != nil {
+		return scrubbed{err, cfg.Scrub}
+	}
+	return nil
+}
+
+// serve runs a host until ctx is done.
+func (p *Program) serve(ctx context.Context, s *service, cfg *config.Config, log *slog.Logger, opts ...host.Option) error {
+	h, created, err := begin(ctx, cfg, log, opts...)
+	if err != nil || h == nil {
+		return err
 	}
 	if err := p.banner(cfg, h, created); err != nil {
 		return failure{err}
@@ -98,37 +103,61 @@ func (p *Program) run(ctx context.Context, sources config.Sources) error {
 	return nil
 }
 
-// open takes hold of the data directory and makes the host. created reports whether the admin token is new.
-func open(ctx context.Context, cfg *config.Config, log *slog.Logger, opts ...host.Option) (h *host.Host, created string, err error) {
-	data, err := host.OpenDataDir(cfg.Data)
+// begin makes a host and starts it. created is the admin token if it is new, else "". Where ctx ends first there is no host,
+// which is no error.
+func begin(ctx context.Context, cfg *config.Config, log *slog.Logger, opts ...host.Option) (h *host.Host, created string, err error) {
+	h, tokens, err := open(ctx, cfg, log, opts...)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, "", nil
+		}
 		return nil, "", err
 	}
-	tokens := token.Open(data.Path())
 	admin, isNew, err := tokens.EnsureAdmin()
 	if err == nil {
-		_, err = tokens.List() // a table that cannot be read would refuse everybody
+		err = h.Start(ctx)
 	}
+	if err == nil {
+		if isNew {
+			created = admin
+		}
+		return h, created, nil
+	}
+	if isNew { // nobody has been shown it, and it is shown only once
+		err = errors.Join(err, os.Remove(tokens.AdminPath()))
+	}
+	if ctx.Err() != nil {
+		err = nil
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeSlack)
+	defer cancel()
+	return nil, "", errors.Join(err, h.Close(closing))
+}
+
+// open takes hold of the data directory and makes the host, which has started nothing, and the tokens that it knows.
+func open(ctx context.Context, cfg *config.Config, log *slog.Logger, opts ...host.Option) (*host.Host, *token.Store, error) {
+	data, err := host.OpenDataDir(cfg.Data)
 	if err != nil {
-		return nil, "", errors.Join(err, data.Close())
+		return nil, nil, err
+	}
+	tokens := token.Open(data.Path())
+	if err := tokens.Check(); err != nil { // it would refuse everybody
+		return nil, nil, errors.Join(err, data.Close())
 	}
 	options := local.Options{
 		Dir: data.Path(), Logger: log, RetainEvents: cfg.Events.Retain, RetainAge: cfg.Events.RetainAge,
 	}
 	if cfg.Agents != nil {
 		if err := json.Unmarshal(cfg.Agents, &options.Agents); err != nil {
-			return nil, "", errors.Join(fmt.Errorf("read /agents: %w", err), data.Close())
+			return nil, nil, errors.Join(fmt.Errorf("read /agents: %w", err), data.Close())
 		}
 	}
 	runtime, err := local.Open(ctx, options)
 	if err != nil {
-		return nil, "", errors.Join(err, data.Close())
-	}
-	if isNew {
-		created = admin
+		return nil, nil, errors.Join(err, data.Close())
 	}
 	opts = append(opts, host.WithLogger(log), host.WithIdentity(tokens))
-	return host.New(cfg, data, runtime, opts...), created, nil
+	return host.New(cfg, data, runtime, opts...), tokens, nil
 }
 
 // untilSignal returns a context that ends at the first of the signals given; the second one ends the process.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/token"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -25,21 +26,31 @@ Scopes: read   look at agents, own conversations, memories and events
         chat   read, and talk to agents and store memories
         admin  chat, and change, start and stop agents, and see everybody's things`,
 	}
-	store := func() *token.Store { return token.Open(p.dataDir(common)) }
-	c.AddCommand(p.tokenShow(store), p.tokenCreate(store), p.tokenList(store), p.tokenRevoke(store))
-	return c
+	// A misspelt --data must not make tokens that no host knows, nor say that one is revoked.
+	open := func() (*token.Store, error) {
+		dir := p.dataDir(common)
+		if !host.IsDataDir(dir) {
+			return nil, fmt.Errorf("%s is not a data directory: the first \"stagehouse run\" makes it; is --data right?", dir)
+		}
+		return token.Open(dir), nil
+	}
+	return group(c, p.tokenShow(common), p.tokenCreate(open), p.tokenList(open), p.tokenRevoke(open))
 }
 
-func (p *Program) tokenShow(store func() *token.Store) *cobra.Command {
+// openTokens returns the tokens of the data directory, if it is one.
+type openTokens func() (*token.Store, error)
+
+func (p *Program) tokenShow(common *commonFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show",
 		Short:   "Print the admin token",
 		Example: `  curl -H "Authorization: Bearer $(stagehouse token show)" http://127.0.0.1:3001/api/agents`,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			t, err := store().Admin()
+			store := token.Open(p.dataDir(common))
+			t, err := store.Admin()
 			if errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("there is no admin token at %s yet: the first \"stagehouse run\" makes it; is --data right?", store().AdminPath())
+				return fmt.Errorf("there is no admin token at %s yet: the first \"stagehouse run\" makes it; is --data right?", store.AdminPath())
 			}
 			if err != nil {
 				return err
@@ -50,7 +61,7 @@ func (p *Program) tokenShow(store func() *token.Store) *cobra.Command {
 	}
 }
 
-func (p *Program) tokenCreate(store func() *token.Store) *cobra.Command {
+func (p *Program) tokenCreate(open openTokens) *cobra.Command {
 	var scopes []string
 	var principal string
 	c := &cobra.Command{
@@ -66,7 +77,11 @@ otherwise: two tokens of one principal see the same things.`,
 			for i, s := range scopes {
 				list[i] = schema.Scope(strings.TrimSpace(s))
 			}
-			t, _, err := store().Create(args[0], principal, list)
+			store, err := open()
+			if err != nil {
+				return err
+			}
+			t, _, err := store.Create(args[0], principal, list)
 			if err != nil {
 				return err
 			}
@@ -79,14 +94,18 @@ otherwise: two tokens of one principal see the same things.`,
 	return c
 }
 
-func (p *Program) tokenList(store func() *token.Store) *cobra.Command {
+func (p *Program) tokenList(open openTokens) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the tokens, without revealing them",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			infos, err := store().List()
+			store, err := open()
+			if err != nil {
+				return err
+			}
+			infos, err := store.List()
 			if err != nil {
 				return err
 			}
@@ -107,23 +126,27 @@ func (p *Program) tokenList(store func() *token.Store) *cobra.Command {
 	return c
 }
 
-func (p *Program) tokenRevoke(store func() *token.Store) *cobra.Command {
+func (p *Program) tokenRevoke(open openTokens) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke NAME",
 		Short: "Make a token stop working; for admin, replace it by a new one",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			store, err := open()
+			if err != nil {
+				return err
+			}
 			if args[0] == token.AdminPrincipal {
-				if _, err := store().RotateAdmin(); err != nil {
+				if _, err := store.RotateAdmin(); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(c.OutOrStdout(), "the admin token was replaced; the new one is in %s\n", store().AdminPath())
+				_, err := fmt.Fprintf(c.OutOrStdout(), "the admin token was replaced; the new one is in %s\n", store.AdminPath())
 				return err
 			}
-			if err := store().Revoke(args[0]); err != nil {
+			if err := store.Revoke(args[0]); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "%s no longer works\n", args[0])
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s no longer works\n", args[0])
 			return err
 		},
 	}

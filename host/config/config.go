@@ -29,7 +29,10 @@ type Config struct {
 	secrets scrubber
 }
 
-// Scrub returns text with every secret of the configuration replaced by its reference.
+// HasSecrets reports whether Scrub has anything to do.
+func (c *Config) HasSecrets() bool { return c.secrets.replacer != nil }
+
+// Scrub returns text with every secret of the configuration replaced by its reference, however the text quotes it.
 func (c *Config) Scrub(text string) string { return c.secrets.text(text) }
 
 // Events is the block events. Both bounds hold; zero is what the runtime does by itself.
@@ -47,11 +50,9 @@ type Extension struct {
 	Block        json.RawMessage
 	Env          map[string]string // beside the allow-list that every extension gets
 	SHA256       string            // hex; "" = any program
-	StartTimeout time.Duration
+	StartTimeout time.Duration     // 0 = what package plugin has for it
 	DrainTimeout time.Duration
 	Grants       []string // host services that it may call; nil = all
-
-	secrets scrubber
 }
 
 // Command is a program that speaks the extension protocol.
@@ -76,18 +77,19 @@ type Checker func(ctx context.Context, e Extension) (schema.CheckResult, error)
 // Loader reads configurations.
 type Loader struct {
 	BuiltIns map[string]Command // the extensions that the host's executable carries
+	Brains   []string           // the providers of brains that the runtime has; nil = nobody knows
 	Check    Checker
 }
 
 // Load reads, merges and checks a configuration. The Config is meaningful only when none of the problems is an error.
 // The error is for what has nothing to do with the configuration's content, such as a cancelled ctx.
 func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem, error) {
-	tree, problems := merge(s)
+	tree, settings, problems := merge(s)
 	if problem.Fatal(problems) {
 		return nil, problems, nil
 	}
-	secrets := scrubber{}
-	problems = append(problems, resolveSecrets(tree, s, secrets)...)
+	secrets, unresolved := resolveSecrets(tree, s)
+	problems = append(problems, unresolved...)
 	shape, err := problem.Schema{Raw: schemaconfig.Host}.Check(tree)
 	if err != nil {
 		return nil, nil, err
@@ -97,13 +99,13 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	problems = append(problems, more...)
 	cfg.secrets = secrets
 	for i := range cfg.Extensions {
-		cfg.Extensions[i].secrets = secrets
-		found, err := l.checkExtension(ctx, &cfg.Extensions[i], problems)
+		found, err := l.checkExtension(ctx, &cfg.Extensions[i])
 		if err != nil {
 			return nil, nil, err
 		}
 		problems = append(problems, found...)
 	}
+	nameSources(problems, settings)
 	problems = secrets.scrub(problems)
 	problem.Sort(problems)
 	return cfg, problems, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -37,6 +38,7 @@ const blockSchema = `{
 func loader(problems ...schema.Problem) config.Loader {
 	return config.Loader{
 		BuiltIns: map[string]config.Command{"api": {Path: "/bin/true", Args: []string{"extension", "api"}, BuiltIn: true}},
+		Brains:   []string{"builtin", "p"},
 		Check: func(context.Context, config.Extension) (schema.CheckResult, error) {
 			return schema.CheckResult{
 				Description: schema.Description{Name: "api", ConfigSchema: json.RawMessage(blockSchema)},
@@ -75,7 +77,7 @@ func TestDefaults(t *testing.T) {
 	if len(cfg.Extensions) != 1 || cfg.Extensions[0].Name != "api" || !cfg.Extensions[0].Enabled || string(cfg.Extensions[0].Block) != "{}" {
 		t.Fatalf("extensions = %+v", cfg.Extensions)
 	}
-	if e := cfg.Extensions[0]; e.StartTimeout != plugin.DefaultStartTimeout || e.DrainTimeout != plugin.DefaultDrainTimeout || e.Grants != nil {
+	if e := cfg.Extensions[0]; e.StartTimeout != 0 || e.DrainTimeout != plugin.DefaultDrainTimeout || e.Grants != nil {
 		t.Errorf("extension = %+v", e)
 	}
 }
@@ -115,6 +117,42 @@ func TestPrecedence(t *testing.T) {
 	}
 	if cfg.Data != "from-flag" {
 		t.Errorf("data = %q", cfg.Data)
+	}
+}
+
+// TestOverlappingSettings: flags apply in their order, variables from the whole to the part, whatever the order of a map.
+func TestOverlappingSettings(t *testing.T) {
+	for range 20 {
+		cfg, problems := load(t, loader(), config.Sources{
+			Env: []string{`STAGEHOUSE_EXTENSIONS__API__PORT=1`, `STAGEHOUSE_EXTENSIONS__API={"port":2,"host":"env"}`},
+			Set: []string{`extensions.api.rateLimit.max=4`, `extensions.api.rateLimit={"max":5}`, `extensions.api.host=3`, `extensions.api.host=last`},
+		})
+		if want := `{"host":"last","port":1,"rateLimit":{"max":5}}`; len(problems) > 0 || string(cfg.Extensions[0].Block) != want {
+			t.Fatalf("block = %s, want %s; problems %+v", cfg.Extensions[0].Block, want, problems)
+		}
+		_, problems = load(t, loader(), config.Sources{Set: []string{`extensions.api.port=1`, `extensions.api=5`}})
+		if len(problems) != 1 || problems[0].Pointer != "/extensions/api" {
+			t.Fatalf("problems = %+v, want one at /extensions/api", problems)
+		}
+		cfg, problems = load(t, loader(), config.Sources{Set: []string{`extensions.api=5`, `extensions.api.port=1`}})
+		if len(problems) > 0 || string(cfg.Extensions[0].Block) != `{"port":1}` {
+			t.Fatalf("block = %s, problems %+v", cfg.Extensions[0].Block, problems)
+		}
+	}
+}
+
+// TestTheDataDirectoryIsText: the commands that read no configuration take it as it is.
+func TestTheDataDirectoryIsText(t *testing.T) {
+	for _, dir := range []string{"7", "true", `"quoted"`, "[]", "${env:HOME}", "$${x", "a b"} {
+		for name, s := range map[string]config.Sources{"flag": {Data: dir}, "environment": {Env: []string{"STAGEHOUSE_DATA=" + dir, "HOME=/root"}}} {
+			if cfg, problems := load(t, loader(), s); len(problems) > 0 || cfg.Data != dir {
+				t.Errorf("%s %s: data = %q, problems %+v", name, dir, cfg.Data, problems)
+			}
+		}
+	}
+	cfg, problems := load(t, loader(), config.Sources{File: write(t, `{"data":"file"}`), Env: []string{"STAGEHOUSE_DATA="}})
+	if len(problems) > 0 || cfg.Data != "file" {
+		t.Errorf("an empty variable: data = %q, problems %+v", cfg.Data, problems)
 	}
 }
 
@@ -181,6 +219,8 @@ func TestProblems(t *testing.T) {
 		"agent without id":   {`{"agents":[{"name":"x"}]}`, "/agents/0", `"id" is missing`, "add it"},
 		"agent twice":        {`{"agents":[{"id":"x"},{"id":"x"}]}`, "/agents/1/id", "declared twice, first at /agents/0", ""},
 		"bad brain":          {`{"agents":[{"id":"x","brain":3}]}`, "/agents/0/brain", "none of the forms", "provider"},
+		"unknown brain":      {`{"agents":[{"id":"a"},{"brain":"gpt"}]}`, "/agents/1/brain", `there is no brain "gpt"`, "this host has: builtin, p"},
+		"misspelt brain":     {`{"agents":[{"id":"a","brain":{"provider":"bultin"}}]}`, "/agents/0/brain/provider", `there is no brain "bultin"`, `did you mean "builtin"?`},
 		"unknown in plugin":  {`{"extensions":{"api":{"plugin":{"pth":"x"}}}}`, "/extensions/api/plugin/pth", "unknown key", `did you mean "path"?`},
 		"unknown grant":      {`{"extensions":{"api":{"plugin":{"grants":["agent"]}}}}`, "/extensions/api/plugin/grants/0", "one of", ""},
 		"missing program":    {`{"extensions":{"api":{"plugin":{"path":"nowhere"}}}}`, "/extensions/api/plugin/path", "cannot run", "name the program"},
@@ -241,14 +281,51 @@ func TestGrantsThatDoNotSuffice(t *testing.T) {
 }
 
 func TestNothingIsRunWhoseRunningIsWrong(t *testing.T) {
-	l := loader()
-	l.Check = func(context.Context, config.Extension) (schema.CheckResult, error) {
-		t.Error("the program was run")
-		return schema.CheckResult{}, nil
+	for keys, want := range map[string]string{
+		`{"sha256":"beef"}`:                "/extensions/api/plugin/sha256",
+		`{"sha265":"beef"}`:                "/extensions/api/plugin/sha265",
+		`{"path":""}`:                      "/extensions/api/plugin/path",
+		`{"args":[1]}`:                     "/extensions/api/plugin/args/0",
+		`{"env":{"KEY":"${env:NOT_SET}"}}`: "/extensions/api/plugin/env/KEY",
+		`true`:                             "/extensions/api/plugin",
+	} {
+		l := loader()
+		l.Check = func(context.Context, config.Extension) (schema.CheckResult, error) {
+			t.Errorf("%s: the program was run", keys)
+			return schema.CheckResult{}, nil
+		}
+		_, problems := load(t, l, config.Sources{File: write(t, `{"extensions":{"api":{"plugin":`+keys+`}}}`)})
+		if len(problems) != 1 || problems[0].Pointer != want {
+			t.Errorf("%s: problems = %+v, want one at %s", keys, problems, want)
+		}
 	}
-	_, problems := load(t, l, config.Sources{File: write(t, `{"extensions":{"api":{"plugin":{"sha256":"beef"}}}}`)})
-	if len(problems) != 1 || problems[0].Pointer != "/extensions/api/plugin/sha256" {
-		t.Errorf("problems = %+v", problems)
+}
+
+// TestAFaultOfTheHostsKeysHidesNothing: what is wrong with how long an extension may take, or with what it may call, keeps
+// nobody from asking it about the rest.
+func TestAFaultOfTheHostsKeysHidesNothing(t *testing.T) {
+	for keys, want := range map[string]string{
+		`{"startTimeoutMs":1}`:      "/extensions/api/plugin/startTimeoutMs",
+		`{"drainTimeoutMs":"soon"}`: "/extensions/api/plugin/drainTimeoutMs",
+		`{"grants":["agent"]}`:      "/extensions/api/plugin/grants/0",
+		`{"grants":7}`:              "/extensions/api/plugin/grants",
+		`{"zzzzzzzzzz":7}`:          "/extensions/api/plugin/zzzzzzzzzz",
+	} {
+		l := loader()
+		check := l.Check
+		l.Check = func(ctx context.Context, e config.Extension) (schema.CheckResult, error) {
+			if e.Grants != nil || e.StartTimeout != 0 || e.Env["KEY"] != "value" {
+				t.Errorf("%s: the extension that is asked is %+v", keys, e)
+			}
+			r, err := check(ctx, e)
+			r.Description.Requires = []string{"agents"}
+			return r, err
+		}
+		sound := `{"env":{"KEY":"value"},`
+		_, problems := load(t, l, config.Sources{File: write(t, `{"extensions":{"api":{"prot":1,"plugin":`+sound+keys[1:]+`}}}`)})
+		if len(problems) != 2 || problems[0].Pointer != want || problems[1].Pointer != "/extensions/api/prot" {
+			t.Errorf("%s: problems = %+v, want one at %s and one at /extensions/api/prot", keys, problems, want)
+		}
 	}
 }
 
@@ -327,6 +404,63 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("problems = %s", b)
 		}
 	})
+}
+
+// TestSecretsAreHiddenHoweverTheyAreQuoted: what complains about a value quotes it, escapes it, or shows one line of it.
+func TestSecretsAreHiddenHoweverTheyAreQuoted(t *testing.T) {
+	const first, second = `pass"word\\<1>`, "größe\tof it"
+	file := write(t, `{"extensions":{"api":{"secret":"${env:SECRET}","host":"${env:PART}"}}}`)
+	cfg, _ := load(t, loader(), config.Sources{File: file, Env: []string{"SECRET=" + first + "\r\n" + second + "\nab\n", "PART=pass"}})
+	encoded, err := json.Marshal(first + "\r\n" + second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"raw":      first + "\r\n" + second + "\nab",
+		"quoted":   fmt.Sprintf("%q", first+"\r\n"+second),
+		"ascii":    fmt.Sprintf("%+q", second),
+		"JSON":     string(encoded),
+		"one line": fmt.Sprintf("bad line %q", first),
+		"other":    "bad line " + second,
+	} {
+		got := cfg.Scrub(text)
+		if !strings.Contains(got, "${env:SECRET}") || strings.Contains(got, "word") || strings.Contains(got, "of it") {
+			t.Errorf("%s: Scrub(%s) = %s", name, text, got)
+		}
+	}
+	if got := cfg.Scrub("about pass"); got != "about ${env:PART}" {
+		t.Errorf("a secret that is a part of another: %q", got)
+	}
+	if got := cfg.Scrub("grab it"); got != "grab it" {
+		t.Errorf("a line that is too short to hide is hidden: %q", got)
+	}
+}
+
+// TestTheSourceOfAProblemIsNamed, where it is not the file.
+func TestTheSourceOfAProblemIsNamed(t *testing.T) {
+	file := write(t, `{"logLevel":"loud","extensions":{"api":{"rateLimit":{"max":0,"windowMs":1}}}}`)
+	_, problems := load(t, loader(), config.Sources{
+		File: file,
+		Env:  []string{"STAGEHOUSE_EXTENSIONS__API__PORT=seventy", "STAGEHOUSE_EXTENSIONS__API__RATE_LIMIT__WINDOW_MS=x", "STAGEHOUSE_EXTENSIONS__API__HOST=1"},
+		Set:  []string{"extensions.aip.port=1", "extensions.api.host=2", "extensions.api.new.key=3"},
+	})
+	want := map[string]string{
+		"/extensions/aip":                    " (set by --set extensions.aip.port)",
+		"/extensions/api/host":               " (set by --set extensions.api.host)",
+		"/extensions/api/new":                " (set by --set extensions.api.new.key)",
+		"/extensions/api/port":               " (set by STAGEHOUSE_EXTENSIONS__API__PORT)",
+		"/extensions/api/rateLimit/max":      "",
+		"/extensions/api/rateLimit/windowMs": " (set by STAGEHOUSE_EXTENSIONS__API__RATE_LIMIT__WINDOW_MS)",
+		"/logLevel":                          "",
+	}
+	if len(problems) != len(want) {
+		t.Errorf("%d problems, want %d: %+v", len(problems), len(want), problems)
+	}
+	for _, p := range problems {
+		if _, source, _ := strings.Cut(p.Message, " (set by"); source != strings.TrimPrefix(want[p.Pointer], " (set by") {
+			t.Errorf("%s: %s, want it to end with %q", p.Pointer, p.Message, want[p.Pointer])
+		}
+	}
 }
 
 func TestSetNeedsAPath(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stagehouse/stagehouse/plugin"
@@ -19,6 +20,9 @@ import (
 
 // hostKeys are the keys of a block that belong to the host; the others are the extension's.
 var hostKeys = []string{"enabled", "plugin"}
+
+// pluginKeyNames are the keys of extensions.<name>.plugin.
+var pluginKeyNames = []string{"path", "args", "env", "sha256", "startTimeoutMs", "drainTimeoutMs", "grants"}
 
 // pluginKeys is extensions.<name>.plugin.
 type pluginKeys struct {
@@ -46,14 +50,14 @@ func (l Loader) decode(tree map[string]any, s Sources, known []schema.Problem) (
 		cfg.LogLevel = logLevel(level)
 	}
 	cfg.Events = decodeEvents(tree)
-	problems := decodeAgents(cfg, tree)
+	problems := l.decodeAgents(cfg, tree)
 	blocks, _ := tree["extensions"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(blocks)) {
 		block, ok := blocks[name].(map[string]any)
 		if !ok || slices.ContainsFunc(known, func(p schema.Problem) bool { return p.Pointer == problem.Pointer("extensions", name) }) {
 			continue
 		}
-		e, p := l.decodeExtension(cfg.File, name, block)
+		e, p := l.decodeExtension(cfg.File, name, block, known)
 		problems = append(problems, p...)
 		if e != nil {
 			cfg.Extensions = append(cfg.Extensions, *e)
@@ -90,7 +94,7 @@ func decodeEvents(tree map[string]any) Events {
 	return Events{Retain: keys.Retain, RetainAge: time.Duration(keys.RetainMs) * time.Millisecond}
 }
 
-func decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {
+func (l Loader) decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {
 	agents, ok := tree["agents"].([]any)
 	if !ok {
 		return nil
@@ -99,6 +103,7 @@ func decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {
 	seen := map[any]int{}
 	for i, a := range agents {
 		m, _ := a.(map[string]any)
+		problems = append(problems, l.checkBrain(m["brain"], problem.Pointer("agents", fmt.Sprint(i), "brain"))...)
 		id, ok := m["id"].(string)
 		if !ok {
 			continue
@@ -121,21 +126,32 @@ func decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {
 	return problems
 }
 
-func (l Loader) decodeExtension(file, name string, block map[string]any) (*Extension, []schema.Problem) {
+// checkBrain returns a problem where the brain of an agent, given as JSON has it, is one that nobody has.
+func (l Loader) checkBrain(brain any, at string) []schema.Problem {
+	if m, ok := brain.(map[string]any); ok {
+		brain, at = m["provider"], at+"/provider"
+	}
+	provider, ok := brain.(string)
+	if !ok || provider == "" || l.Brains == nil || slices.Contains(l.Brains, provider) {
+		return nil
+	}
+	hint := "this host has: " + strings.Join(l.Brains, ", ")
+	if near := problem.Nearest(provider, l.Brains); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return []schema.Problem{problem.Errorf(at, hint, "there is no brain %q", provider)}
+}
+
+func (l Loader) decodeExtension(file, name string, block map[string]any, known []schema.Problem) (*Extension, []schema.Problem) {
+	at := problem.Pointer("extensions", name, "plugin")
+	if slices.ContainsFunc(known, func(p schema.Problem) bool { return aboutTheProgram(p.Pointer, at) }) {
+		return nil, nil // the wrong program must not be asked, nor be looked for
+	}
 	e := &Extension{Name: name, Enabled: true}
 	if enabled, ok := block["enabled"].(bool); ok {
 		e.Enabled = enabled
 	}
-	var keys pluginKeys
-	if raw, ok := block["plugin"]; ok {
-		b, err := json.Marshal(raw)
-		if err == nil {
-			err = json.Unmarshal(b, &keys)
-		}
-		if err != nil {
-			return nil, nil // the schema has said what is wrong with it
-		}
-	}
+	keys := decodePlugin(block["plugin"], at, known)
 	own := maps.Clone(block)
 	for _, k := range hostKeys {
 		delete(own, k)
@@ -145,7 +161,7 @@ func (l Loader) decodeExtension(file, name string, block map[string]any) (*Exten
 		return nil, []schema.Problem{problem.Errorf(problem.Pointer("extensions", name), "", "cannot be encoded: %v", err)}
 	}
 	e.Block, e.Env, e.SHA256, e.Grants = b, keys.Env, keys.SHA256, keys.Grants
-	e.StartTimeout = cmp.Or(time.Duration(keys.StartTimeoutMs)*time.Millisecond, plugin.DefaultStartTimeout)
+	e.StartTimeout = time.Duration(keys.StartTimeoutMs) * time.Millisecond
 	e.DrainTimeout = cmp.Or(time.Duration(keys.DrainTimeoutMs)*time.Millisecond, plugin.DefaultDrainTimeout)
 	var problems []schema.Problem
 	e.Command, problems = l.command(file, name, keys)
@@ -156,6 +172,39 @@ func (l Loader) decodeExtension(file, name string, block map[string]any) (*Exten
 		return nil, problems
 	}
 	return e, nil
+}
+
+// aboutTheProgram reports whether a problem leaves it open which program plugin, the keys at that place, would run and how:
+// a misspelt sha256 must not let any program run, nor a misspelt env one that lacks what it needs.
+func aboutTheProgram(pointer, plugin string) bool {
+	key, inside := strings.CutPrefix(pointer, plugin+"/")
+	if !inside {
+		return pointer == plugin
+	}
+	key, _, _ = strings.Cut(key, "/")
+	switch problem.Nearest(key, pluginKeyNames) {
+	case "path", "args", "env", "sha256":
+		return true
+	}
+	return false
+}
+
+// decodePlugin reads the keys at extensions.<name>.plugin. One that has a problem is as good as absent: the schema has said
+// what is wrong with it, and the rest of the block can be checked all the same.
+func decodePlugin(raw any, at string, known []schema.Problem) pluginKeys {
+	given, _ := raw.(map[string]any)
+	sound := map[string]any{}
+	for key, v := range given {
+		place := at + problem.Pointer(key)
+		if !slices.ContainsFunc(known, func(p schema.Problem) bool { return problem.Under(p.Pointer, place) }) {
+			sound[key] = v
+		}
+	}
+	var keys pluginKeys
+	if b, err := json.Marshal(sound); err == nil {
+		_ = json.Unmarshal(b, &keys) // what it could not take has a problem already
+	}
+	return keys
 }
 
 // command finds the program of an extension: plugin.path, else a built-in, else plugins/stagehouse-<name> beside the file.

@@ -10,12 +10,10 @@ import (
 	"github.com/stagehouse/stagehouse/schema/problem"
 )
 
-// checkExtension does nothing where known problems are about the way in which the extension would be run. Else it asks the extension for its JSON Schema and for what it thinks of its block, and holds the block against both.
-func (l Loader) checkExtension(ctx context.Context, e *Extension, known []schema.Problem) ([]schema.Problem, error) {
+// checkExtension asks the extension for its JSON Schema and for what it thinks of its block, and holds the block against
+// both.
+func (l Loader) checkExtension(ctx context.Context, e *Extension) ([]schema.Problem, error) {
 	at := problem.Pointer("extensions", e.Name)
-	if slices.ContainsFunc(known, func(p schema.Problem) bool { return problem.Under(p.Pointer, at+"/plugin") }) {
-		return nil, nil
-	}
 	result, err := l.Check(ctx, *e)
 	switch {
 	case ctx.Err() != nil:
@@ -41,11 +39,7 @@ func (l Loader) checkExtension(ctx context.Context, e *Extension, known []schema
 			problems = append(problems, p)
 		}
 	}
-	problems = append(problems, e.missingGrants(result.Description.Requires)...)
-	for i := range problems {
-		problems[i].Message = e.secrets.text(problems[i].Message)
-	}
-	return problems, nil
+	return append(problems, e.missingGrants(result.Description.Requires)...), nil
 }
 
 func (e *Extension) validate(configSchema json.RawMessage) ([]schema.Problem, error) {

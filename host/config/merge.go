@@ -2,14 +2,15 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 
@@ -23,8 +24,8 @@ const delim = "\x1f"
 // maxFileBytes bounds the configuration file.
 const maxFileBytes = 8 << 20
 
-// merge reads all sources into one tree: defaults, file, environment, flags.
-func merge(s Sources) (map[string]any, []schema.Problem) {
+// merge reads all sources into one tree: defaults, file, environment, flags. The settings are those of the last two.
+func merge(s Sources) (map[string]any, []setting, []schema.Problem) {
 	k := koanf.New(delim)
 	var problems []schema.Problem
 	load := func(p koanf.Provider, pa koanf.Parser, source string) {
@@ -36,22 +37,46 @@ func merge(s Sources) (map[string]any, []schema.Problem) {
 	if s.File != "" {
 		b, p := readFile(s.File)
 		if p != nil {
-			return nil, []schema.Problem{*p}
+			return nil, nil, []schema.Problem{*p}
 		}
 		load(rawbytes.Provider(b), strictJSON{}, s.File)
 	}
 	if !k.Exists("extensions") && len(problems) == 0 {
 		load(confmap.Provider(map[string]any{"extensions": map[string]any{"api": map[string]any{}}}, ""), nil, "defaults")
 	}
-	load(env.Provider(delim, env.Opt{
-		Prefix:        "STAGEHOUSE_",
-		TransformFunc: fromEnv,
-		EnvironFunc:   func() []string { return s.Env },
-	}), nil, "environment")
 	flags, p := fromFlags(s)
 	problems = append(problems, p...)
-	load(confmap.Provider(flags, delim), nil, "flags")
-	return k.Raw(), problems
+	settings := append(fromEnviron(s.Env), flags...)
+	for i, one := range settings { // one by one: a later one that overlaps with an earlier one wins
+		for n := 1; n <= len(one.path); n++ {
+			settings[i].made = problem.Pointer(one.path[:n]...)
+			if !k.Exists(strings.Join(one.path[:n], delim)) {
+				break
+			}
+		}
+		load(confmap.Provider(map[string]any{strings.Join(one.path, delim): one.value}, delim), nil, one.source)
+	}
+	return k.Raw(), settings, problems
+}
+
+// setting is one value that a variable or a flag sets.
+type setting struct {
+	path   []string
+	value  any
+	source string
+	made   string // pointer to what is there because of it: the value, or an object around it that was not there before
+}
+
+// nameSources says of each problem which variable or flag it comes from, if it does not come from the file.
+func nameSources(problems []schema.Problem, settings []setting) {
+	for i, p := range problems {
+		for _, s := range slices.Backward(settings) {
+			if problem.Under(p.Pointer, s.made) {
+				problems[i].Message += " (set by " + s.source + ")"
+				break
+			}
+		}
+	}
 }
 
 func readFile(path string) ([]byte, *schema.Problem) {
@@ -81,19 +106,42 @@ func readFile(path string) ([]byte, *schema.Problem) {
 // to read, or mean something else.
 var envRoots = []string{"data", "logLevel", "events", "extensions", "agents"}
 
-// fromEnv turns STAGEHOUSE_EXTENSIONS__API__RATE_LIMIT__MAX=5 into the path extensions, api, rateLimit, max: two
-// underscores go one level down, one underscore begins a hump.
-func fromEnv(name, value string) (string, any) {
-	parts := strings.Split(strings.TrimPrefix(name, "STAGEHOUSE_"), "__")
-	for i, p := range parts {
-		parts[i] = camel(p)
-	}
-	for _, root := range envRoots {
-		if parts[0] == root {
-			return strings.Join(parts, delim), scalar(value)
+// fromEnviron returns what the environment sets, short paths before long ones: a variable for a whole block does not undo one
+// for a key inside it. Of two variables of one path, which differ in their case or in an underscore, the last by name wins.
+func fromEnviron(environ []string) []setting {
+	var settings []setting
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		path, ok := envPath(name)
+		switch {
+		case !ok, name == dataVariable && value == "":
+		case name == dataVariable:
+			settings = append(settings, setting{path: path, value: literal(value), source: name})
+		default:
+			settings = append(settings, setting{path: path, value: scalar(value), source: name})
 		}
 	}
-	return "", nil
+	slices.SortStableFunc(settings, func(a, b setting) int {
+		return cmp.Or(cmp.Compare(len(a.path), len(b.path)), cmp.Compare(a.source, b.source))
+	})
+	return settings
+}
+
+// dataVariable is read by commands that read no configuration too, so its value is what it says, and empty is not set.
+const dataVariable = "STAGEHOUSE_DATA"
+
+// envPath turns STAGEHOUSE_EXTENSIONS__API__RATE_LIMIT__MAX into the path extensions, api, rateLimit, max: two underscores go
+// one level down, one underscore begins a hump.
+func envPath(name string) ([]string, bool) {
+	rest, ok := strings.CutPrefix(name, "STAGEHOUSE_")
+	if !ok {
+		return nil, false
+	}
+	path := strings.Split(rest, "__")
+	for i, p := range path {
+		path[i] = camel(p)
+	}
+	return path, slices.Contains(envRoots, path[0])
 }
 
 func camel(s string) string {
@@ -113,9 +161,9 @@ func camel(s string) string {
 	return b.String()
 }
 
-// fromFlags returns the flags as a map of koanf paths.
-func fromFlags(s Sources) (map[string]any, []schema.Problem) {
-	flags := map[string]any{}
+// fromFlags returns what the flags set, in their order.
+func fromFlags(s Sources) ([]setting, []schema.Problem) {
+	var flags []setting
 	var problems []schema.Problem
 	for _, set := range s.Set {
 		path, value, ok := strings.Cut(set, "=")
@@ -123,16 +171,19 @@ func fromFlags(s Sources) (map[string]any, []schema.Problem) {
 			problems = append(problems, problem.Errorf("", "write it like --set extensions.api.port=3002", "--set %q is not PATH=VALUE", set))
 			continue
 		}
-		flags[strings.ReplaceAll(path, ".", delim)] = scalar(value)
+		flags = append(flags, setting{path: strings.Split(path, "."), value: scalar(value), source: "--set " + path})
 	}
 	if s.Data != "" {
-		flags["data"] = s.Data
+		flags = append(flags, setting{path: []string{"data"}, value: literal(s.Data), source: "--data"})
 	}
 	if s.LogLevel != "" {
-		flags["logLevel"] = s.LogLevel
+		flags = append(flags, setting{path: []string{"logLevel"}, value: s.LogLevel, source: "--log-level"})
 	}
 	return flags, problems
 }
+
+// literal returns a text that stands for s when references are resolved in it.
+func literal(s string) string { return strings.ReplaceAll(s, "${", "$${") }
 
 // scalar reads a value as JSON where it is JSON, and as text where it is not.
 func scalar(s string) any {

@@ -20,42 +20,19 @@ var secretRef = regexp.MustCompile(`\$\$\{|\$\{(?:(env|file):([^}]*)\})?`)
 // maxSecretBytes bounds a file that a reference names.
 const maxSecretBytes = 1 << 20
 
-// minSecretBytes is the length from which a value is worth hiding: shorter ones stand in every message by chance.
-const minSecretBytes = 4
-
-// scrubber maps every secret that was resolved to its reference.
-type scrubber map[string]string
-
-// scrub puts the references back where a message would show a secret.
-func (s scrubber) scrub(problems []schema.Problem) []schema.Problem {
-	for i := range problems {
-		problems[i].Message = s.text(problems[i].Message)
-		problems[i].Suggestion = s.text(problems[i].Suggestion)
-	}
-	return problems
-}
-
-// text returns t with every secret replaced by its reference.
-func (s scrubber) text(t string) string {
-	for secret, ref := range s {
-		t = strings.ReplaceAll(t, secret, ref)
-	}
-	return t
-}
-
-// resolveSecrets replaces the references in every string of the tree, in place.
-func resolveSecrets(tree map[string]any, s Sources, found scrubber) []schema.Problem {
-	r := resolver{environ: s.Env, base: filepath.Dir(s.File), found: found}
+// resolveSecrets replaces the references in every string of the tree, in place. The scrubber hides what it has found.
+func resolveSecrets(tree map[string]any, s Sources) (scrubber, []schema.Problem) {
+	r := resolver{environ: s.Env, base: filepath.Dir(s.File), found: map[string]string{}}
 	for k, v := range tree {
 		tree[k] = r.value(v, k)
 	}
-	return r.problems
+	return newScrubber(r.found), r.problems
 }
 
 type resolver struct {
 	environ  []string
-	base     string // of relative paths: where the configuration file is
-	found    scrubber
+	base     string            // of relative paths: where the configuration file is
+	found    map[string]string // the reference of each secret
 	problems []schema.Problem
 }
 
@@ -94,9 +71,7 @@ func (r *resolver) reference(ref string, path []string) string {
 		r.problems = append(r.problems, problem.Errorf(problem.Pointer(path...), "", "%s: %v", ref, err))
 		return ref
 	}
-	if len(secret) >= minSecretBytes {
-		r.found[secret] = ref
-	}
+	r.found[secret] = ref
 	return secret
 }
 

@@ -113,7 +113,7 @@ func (r *Runtime) declare(tx store.Tx) error {
 		if a.Declared == nil || declared[a.ID] {
 			continue
 		}
-		r.log.Warn("agent is not declared any more; it is kept, stopped", "agent", a.ID)
+		r.log.Warn("agent is not declared any more; it is kept and not started", "agent", a.ID)
 		a.Declared, a.Desired = nil, false
 		if err := tx.PutAgent(a); err != nil {
 			return err

@@ -79,6 +79,15 @@ func (s *Store) EnsureAdmin() (token string, created bool, err error) {
 	return token, err == nil, err
 }
 
+// Check reports what keeps the tokens from being read, if anything does. That there is none yet does not.
+func (s *Store) Check() error {
+	if _, err := s.Admin(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, err := s.readTable()
+	return err
+}
+
 // Admin returns the admin token.
 func (s *Store) Admin() (string, error) {
 	b, err := os.ReadFile(s.AdminPath())

@@ -40,7 +40,7 @@ const (
 	IgnoresTheEnd   Script = "ignores-the-end"   // serves, and takes no notice of SIGTERM, the end of the tether, or Kill
 	ChecksGarbage   Script = "checks-garbage"    // answers a check with something else
 	ChecksAfterText Script = "checks-after-text" // answers a check after a text, and with another one after it
-	ChecksNothing   Script = "checks-nothing"    // never answers a check
+	ChecksNothing   Script = "checks-nothing"    // says that it thinks, and never answers a check
 	ChecksTooMuch   Script = "checks-too-much"   // answers a check without end
 	ChecksOldMajor  Script = "checks-old-major"  // answers a check as version 0
 	ChecksAndFails  Script = "checks-and-fails"  // exits with 4 when it is asked to check

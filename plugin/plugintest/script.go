@@ -77,6 +77,7 @@ func (s Script) check() int {
 		fmt.Println("Welcome!\n{\n}")
 		defer fmt.Println("Good bye!")
 	case ChecksNothing:
+		_, _ = fmt.Fprintln(os.Stderr, "let me think")
 		forever()
 	case ChecksTooMuch:
 		for {

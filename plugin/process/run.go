@@ -17,14 +17,15 @@ func Run(ctx context.Context, cfg Config, stdin []byte, limit int) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	out, err := run(ctx, cfg, dir, stdin, limit)
+	log := newLogger(cfg.Log)
+	out, err := run(ctx, cfg, dir, log, stdin, limit)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = &NotReadyError{After: time.Since(begun)}
+		err = &NotReadyError{After: time.Since(begun), Last: log.lastWords()}
 	}
 	return out, errors.Join(err, dir.remove())
 }
 
-func run(ctx context.Context, cfg Config, dir *directory, stdin []byte, limit int) ([]byte, error) {
+func run(ctx context.Context, cfg Config, dir *directory, log *logger, stdin []byte, limit int) ([]byte, error) {
 	cmd, err := prepare(cfg, dir)
 	if err != nil {
 		return nil, err
@@ -35,7 +36,7 @@ func run(ctx context.Context, cfg Config, dir *directory, stdin []byte, limit in
 	tooMuch := make(chan struct{})
 	l := NewLauncher()
 	defer l.Close()
-	c, err := launch(l, cmd, nil, nil, newLogger(cfg.Log), func(r io.Reader) {
+	c, err := launch(l, cmd, nil, nil, log, func(r io.Reader) {
 		out, _ = io.ReadAll(io.LimitReader(r, int64(limit)+1)) // it ends with the process, or is cut below
 		if len(out) > limit {
 			close(tooMuch)

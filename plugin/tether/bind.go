@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"syscall"
 )
 
@@ -29,9 +30,14 @@ func (e *ListenError) Unwrap() error {
 	return e.Errno
 }
 
-// Bind announces on an address in this process, on behalf of an extension. Its error is a *ListenError.
+// Bind announces on an address in this process, on behalf of an extension. Its error is a *ListenError. An address of IPv4
+// is one of IPv4 alone, on the network tcp too, where Go takes 0.0.0.0 for every address of both families.
 func Bind(ctx context.Context, extension, network, address string) (net.Listener, error) {
-	ln, err := new(net.ListenConfig).Listen(ctx, network, address)
+	family := network
+	if ap, err := netip.ParseAddrPort(address); err == nil && network == "tcp" && ap.Addr().Is4() {
+		family = "tcp4"
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, family, address)
 	if err != nil {
 		return nil, explain(extension, network, address, err)
 	}

@@ -167,6 +167,38 @@ func TestATakenAddressIsNamedWithItsRemedy(t *testing.T) {
 	}
 }
 
+// TestAnAddressOfIPv4IsOneOfIPv4Alone: who names 0.0.0.0 does not expect to be reached by IPv6.
+func TestAnAddressOfIPv4IsOneOfIPv4Alone(t *testing.T) {
+	if ln, err := net.Listen("tcp6", "[::1]:0"); err != nil {
+		t.Skipf("this machine has no IPv6: %v", err)
+	} else {
+		_ = ln.Close()
+	}
+	line, _ := generation(t, listeners(t))
+	for _, test := range []struct {
+		address, shown, host string
+		reached              bool
+	}{
+		{"0.0.0.0:0", "0.0.0.0", "127.0.0.1", true},
+		{"0.0.0.0:0", "0.0.0.0", "::1", false},
+		{"[::]:0", "::", "127.0.0.1", true},
+		{"[::]:0", "::", "::1", true},
+	} {
+		ln := listen(t, line, "tcp", test.address)
+		shown, port, err := net.SplitHostPort(ln.Addr().String())
+		if err != nil || shown != test.shown {
+			t.Errorf("%s is shown as %s, want %s", test.address, ln.Addr(), test.shown)
+		}
+		conn, err := net.Dial("tcp", net.JoinHostPort(test.host, port))
+		if (err == nil) != test.reached {
+			t.Errorf("%s reached by %s: %v, want %v", test.address, test.host, err, test.reached)
+		}
+		if err == nil {
+			_ = conn.Close()
+		}
+	}
+}
+
 func TestBadQuestionsAreRefused(t *testing.T) {
 	line, _ := generation(t, listeners(t))
 	for _, q := range []struct{ network, address, want string }{

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/language"
@@ -86,7 +85,11 @@ func (w *wording) walk(e *jsonschema.ValidationError) {
 		return
 	}
 	if len(e.Causes) == 0 {
-		w.add(e.InstanceLocation, "", "%s", w.printed(e))
+		hint := ""
+		if _, ok := e.ErrorKind.(*kind.Pattern); ok { // which says it in a way that not everybody reads
+			hint = w.describe(e)
+		}
+		w.add(e.InstanceLocation, hint, "%s", w.printed(e))
 		return
 	}
 	for _, c := range e.Causes {
@@ -103,10 +106,48 @@ func (w *wording) printed(e *jsonschema.ValidationError) string {
 		return fmt.Sprintf("must be at least %s, and is %s", k.Want.RatString(), k.Got.RatString())
 	case *kind.Maximum:
 		return fmt.Sprintf("must be at most %s, and is %s", k.Want.RatString(), k.Got.RatString())
+	case *kind.ExclusiveMinimum:
+		return fmt.Sprintf("must be more than %s, and is %s", k.Want.RatString(), k.Got.RatString())
+	case *kind.ExclusiveMaximum:
+		return fmt.Sprintf("must be less than %s, and is %s", k.Want.RatString(), k.Got.RatString())
+	case *kind.MinLength:
+		return atLeast(k.Want, k.Got, "character", "characters")
+	case *kind.MaxLength:
+		return atMost(k.Want, k.Got, "character", "characters")
+	case *kind.MinItems:
+		return atLeast(k.Want, k.Got, "entry", "entries")
+	case *kind.MaxItems:
+		return atMost(k.Want, k.Got, "entry", "entries")
+	case *kind.MinProperties:
+		return atLeast(k.Want, k.Got, "key", "keys")
+	case *kind.MaxProperties:
+		return atMost(k.Want, k.Got, "key", "keys")
+	case *kind.UniqueItems:
+		return fmt.Sprintf("the entries %d and %d are the same, and each may stand here once", k.Duplicates[0], k.Duplicates[1])
+	case *kind.Pattern:
+		return fmt.Sprintf("%.200q does not match %s", k.Got, k.Want)
 	case *kind.Enum:
 		return "must be one of " + strings.Trim(fmt.Sprintf("%q", k.Want), "[]")
 	}
 	return e.ErrorKind.LocalizedString(w.printer)
+}
+
+func atLeast(want, got int, one, many string) string {
+	if want == 1 {
+		return "must not be empty"
+	}
+	return fmt.Sprintf("must have at least %s, and has %d", count(want, one, many), got)
+}
+
+func atMost(want, got int, one, many string) string {
+	return fmt.Sprintf("must have at most %s, and has %d", count(want, one, many), got)
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func (w *wording) add(at []string, suggestion, format string, args ...any) {
@@ -171,20 +212,6 @@ func (w *wording) keysAt(schemaURL string) []string {
 func (w *wording) describe(e *jsonschema.ValidationError) string {
 	text, _ := w.at(e.SchemaURL)["description"].(string)
 	return text
-}
-
-// Nearest returns the name that a misspelt one most likely stands for, or "".
-func Nearest(name string, known []string) string {
-	best, distance := "", len(name)/2+2
-	for _, k := range known {
-		if d := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(k)); d < distance {
-			best, distance = k, d
-		}
-	}
-	if distance > max(1, len(name)/2) {
-		return ""
-	}
-	return best
 }
 
 func anyOf(types []string) string {

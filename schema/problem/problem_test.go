@@ -20,6 +20,9 @@ const document = `{
     "kind": {"enum": ["small", "large"]},
     "size": {"type": ["integer", "null"], "minimum": 1, "maximum": 9},
     "shape": {"description": "a name, or a list of names", "oneOf": [{"type": "string"}, {"type": "array"}]},
+    "code": {"type": "string", "description": "two capitals", "pattern": "^[A-Z]{2}$", "maxLength": 3},
+    "list": {"type": "array", "minItems": 2, "maxItems": 3, "uniqueItems": true},
+    "share": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
     "parts": {"type": "object", "propertyNames": {"pattern": "^[a-z]+$"}, "additionalProperties": {"$ref": "#/$defs/part"}}
   },
   "$defs": {"part": {"type": "object", "additionalProperties": false, "properties": {"weight~/": {"type": "number"}}}}
@@ -45,7 +48,14 @@ func TestWording(t *testing.T) {
 		"missing":         {`{}`, "/base", `the key "id" is missing`, "add it"},
 		"unknown":         {`{"id":"x","knd":"small"}`, "/base/knd", `unknown key "knd"`, `did you mean "kind"?`},
 		"somebody else's": {`{"id":"x","enabeld":1}`, "/base/enabeld", `unknown key "enabeld"`, `did you mean "enabled"?`},
-		"far away":        {`{"id":"x","zzzzzzzz":1}`, "/base/zzzzzzzz", "unknown key", "the keys here are enabled, id, kind, parts, shape, size"},
+		"far away":        {`{"id":"x","zzzzzzzz":1}`, "/base/zzzzzzzz", "unknown key", "the keys here are code, enabled, id, kind, list, parts, shape, share, size"},
+		"empty":           {`{"id":""}`, "/base/id", "must not be empty", ""},
+		"pattern":         {`{"id":"x","code":"a1"}`, "/base/code", `"a1" does not match ^[A-Z]{2}$`, "two capitals"},
+		"short list":      {`{"id":"x","list":[1]}`, "/base/list", "must have at least 2 entries, and has 1", ""},
+		"long list":       {`{"id":"x","list":[1,2,3,4]}`, "/base/list", "must have at most 3 entries, and has 4", ""},
+		"twice":           {`{"id":"x","list":[1,2,1]}`, "/base/list", "the entries 0 and 2 are the same", ""},
+		"not above":       {`{"id":"x","share":0}`, "/base/share", "must be more than 0, and is 0", ""},
+		"not below":       {`{"id":"x","share":1}`, "/base/share", "must be less than 1, and is 1", ""},
 		"one of":          {`{"id":"x","kind":"huge"}`, "/base/kind", `must be one of "small" "large"`, ""},
 		"types":           {`{"id":"x","size":"3"}`, "/base/size", "must be null or an integer, and is a string", ""},
 		"too small":       {`{"id":"x","size":0}`, "/base/size", "must be at least 1, and is 0", ""},
@@ -78,6 +88,18 @@ func TestPlaceOfANameAmongMany(t *testing.T) {
 		problems := check(t, problem.Schema{Raw: []byte(document)}, `{"id":"x","kind":"small","size":1,"shape":"s","parts":{"B!":{},"a":{},"b":{},"c":{}}}`)
 		if len(problems) != 1 || problems[0].Pointer != "/parts/B!" {
 			t.Fatalf("problems = %+v", problems)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	known := []string{"api", "hello", "rateLimit", "windowMs"}
+	for name, want := range map[string]string{
+		"aip": "api", "pai": "api", "APi": "api", "ap": "api", "apis": "api", "xyz": "", "": "", "i": "",
+		"ehllo": "hello", "hlelo": "hello", "rateLimt": "rateLimit", "windowSm": "windowMs", "größe": "",
+	} {
+		if got := problem.Nearest(name, known); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", name, got, want)
 		}
 	}
 }

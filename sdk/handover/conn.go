@@ -216,12 +216,15 @@ func (c *Conn) IdleAfterRequest() {
 // Detach takes the connection from the HTTP server, which has just answered the request that asked for it: it moves only
 // by Move from now on. tap, if it is not nil, is shown every byte that is read, before whoever reads sees it. It reports
 // whether the connection can move at all: not if the client has sent more than its request before it was answered, which
-// somebody else has read. It is called before anything else is read.
+// somebody else has read. It is called before anything else is read. One that has moved while it was detached still is; then
+// Detach only takes tap.
 func (c *Conn) Detach(tap func([]byte)) (movable bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.detached.Store(true)
 	c.tap = tap
+	if c.detached.Swap(true) {
+		return true
+	}
 	c.l.set.forget(c)
 	return c.seen.header > 0 && c.seen.bytes == c.seen.header
 }

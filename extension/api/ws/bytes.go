@@ -37,20 +37,22 @@ func appendTextHead(b []byte, n int) []byte {
 // becomes a frame of this one when it is written.
 type item struct {
 	bytes []byte
-	event bool
-	prev  uint64 // of an event: the number of the one before it on this socket
+	after uint64 // of an event: one more than the number of the one before it on this socket; 0 = a whole frame
 }
+
+// eventItem returns the event behind the one numbered prev.
+func eventItem(json []byte, prev uint64) item { return item{bytes: json, after: prev + 1} }
 
 // prevMember is the member of an event frame that differs from socket to socket.
 const prevMember = `,"prevSeq":`
 
 // appendTo appends the frame.
 func (i item) appendTo(b []byte) []byte {
-	if !i.event {
+	if i.after == 0 {
 		return append(b, i.bytes...)
 	}
 	var digits [20]byte
-	prev := strconv.AppendUint(digits[:0], i.prev, 10)
+	prev := strconv.AppendUint(digits[:0], i.after-1, 10)
 	b = appendTextHead(b, len(i.bytes)+len(prevMember)+len(prev))
 	b = append(b, i.bytes[:len(i.bytes)-1]...) // without the brace at its end
 	b = append(append(b, prevMember...), prev...)

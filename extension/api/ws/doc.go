@@ -11,7 +11,7 @@
 // Every frame is text that holds one JSON object with a member type. A client sends
 //
 //	auth         token                                      → auth:ok{principal, scopes}, or auth:error and close 4401
-//	subscribe    agents?, events?                           → subscribed{agents, events, head, recovered}
+//	subscribe    agents?, events?, since?                   → subscribed{agents, events, head, recovered}
 //	unsubscribe  agents?, events?                           → unsubscribed{agents, events, head}
 //	chat:message agentId, message, conversationId?, context? → ack{conversationId, runId, agentId}
 //	chat:route   message, conversationId?, context?         → ack{conversationId, runId, agentId, route}
@@ -20,13 +20,27 @@
 // each with an id, if it likes, a string or a number that comes back on the answer; or the answer is error{code, title,
 // detail, retryable, requestId, errors?, retryAfterMs?, runId?}, and the socket stays. The server greets with
 // welcome{protocol, limits, authRequired, epoch}, sends the events that were asked for as they stand in the log (see
-// schema.Event), and before it goes server:draining{retryAfterMs}.
+// schema.Event), and before it goes server:draining{resume?, retryAfterMs}.
 //
 // Commands of one socket are carried out one after the other, and answered in their order; only a ping overtakes others. A
 // client may send as many as it likes without waiting: while 64 wait for their turn, or half a queue of frames for the
 // client to read them, nothing more is read from the connection. A socket is closed as too slow only if its client does not
 // read: the connection has taken no byte for five seconds, or more events wait than its queue has room for. One whose token
 // is revoked is closed within two seconds, whether the client says anything or not.
+//
+// # Resuming
+//
+// The first subscribe of a socket may say since: the id of an event, or the head of a subscribed frame, of this or an
+// earlier socket. Then the events after it are sent, those that have happened and those that happen, each once and without
+// a seam. If the log does not reach back to there (recovered is false), a gap{requested, firstAvailable, head} follows the
+// answer, and then come the oldest events that there are. A gap may also come later. What has happened is sent as fast as
+// the client reads; commands that it sends meanwhile wait, pings do not.
+//
+// Every event frame has prevSeq: the seq of the event frame before it on this socket, or of the place that was named since
+// then, if that is later: since when it was recovered, the head of a subscribed frame, the id of a gap. A client that holds
+// another seq has lost an event. The resume of server:draining is the place up to which everything was sent.
+//
+// # Order
 //
 // The order of events is that of the log. The frames chat:* of a turn come to the socket that began it, subscribed or not,
 // once, and behind its ack. An agent or an event in a subscription is a name, or * for all, those that do not exist yet

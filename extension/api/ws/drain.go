@@ -12,17 +12,18 @@ const (
 	cutWait    = 2 * closeTimeout // for the sessions to end after they have been cut off
 )
 
-// drain closes every socket and waits until all sessions have ended. The first call sets the code.
+// drain closes every socket, tells the guests, and waits until all sessions have ended. The first call sets the code.
 func (h *hub) drain(ctx context.Context, code int) error {
 	h.mu.Lock()
 	if h.draining == 0 {
 		h.draining = code
 		if len(h.sessions) == 0 {
-			close(h.empty)
+			h.emptied.Do(func() { close(h.empty) })
 		}
 		for _, s := range h.sessions {
 			s.drain(code)
 		}
+		h.dismissLocked()
 	}
 	h.mu.Unlock()
 	select {

@@ -101,11 +101,11 @@ func TestFramesOnTheWire(t *testing.T) {
 			t.Errorf("text of %d bytes begins with % x", n, got[:min(len(got), 12)])
 		}
 	}
-	for n, prev := range map[int]uint64{2: 0, 110: 7, 112: 10, 113: 1, 65535 - 13: 99, 65536: 1<<64 - 1} {
+	for n, prev := range map[int]uint64{2: 0, 110: 7, 112: 10, 113: 1, 65535 - 13: 99, 65536: 1<<63 - 1} {
 		json := append([]byte(`{"x":"`), bytes.Repeat([]byte("x"), n)...)
 		json = append(json, `"}`...)
 		want := textFrame(fmt.Appendf(nil, `%s,"prevSeq":%d}`, json[:len(json)-1], prev))
-		if got := (item{bytes: json, event: true, prev: prev}).appendTo([]byte("before")); string(got) != "before"+string(want) {
+		if got := eventItem(json, prev).appendTo([]byte("before")); string(got) != "before"+string(want) {
 			t.Errorf("an event of %d bytes after %d ends in %q", len(json), prev, got[len(got)-40:])
 		}
 	}

@@ -42,12 +42,18 @@ type hub struct {
 
 	mu       sync.RWMutex // held for reading while one event is fanned out
 	sessions []*session
+	recent   recent        // of the goroutine that publishes, and of those that hold mu for writing
+	leaving  bool          // sessions move to the next generation
 	draining int           // the close code of the drain; 0 = not draining
 	empty    chan struct{} // closed when draining and no session is left
+	emptied  sync.Once     // closes it
+
+	guests    map[Guest]struct{}
+	dismissed bool // guests have been told to go
 }
 
 func newHub(log schema.Events, limit int, c *catalogue, logger *slog.Logger) *hub {
-	h := &hub{log: log, limit: limit, catalogue: c, logger: logger, empty: make(chan struct{})}
+	h := &hub{log: log, limit: limit, catalogue: c, logger: logger, guests: map[Guest]struct{}{}, empty: make(chan struct{})}
 	h.cursor.Store(&schema.Cursor{})
 	return h
 }
@@ -114,6 +120,7 @@ func (h *hub) publish(e schema.Event) {
 	defer h.mu.RUnlock()
 	if e.Type != schema.EventGap {
 		h.cursor.Store(&e.Cursor)
+		h.recent.add(rendered)
 	}
 	for _, s := range h.sessions {
 		s.deliver(rendered)
@@ -132,7 +139,7 @@ func (h *hub) render(e schema.Event, prev uint64) *event {
 	if e.Type == schema.EventGap { // which says itself what is lost
 		out.frame = textFrame(b)
 	} else {
-		out.frame = item{bytes: b, event: true, prev: prev}.appendTo(make([]byte, 0, len(b)+frameCost))
+		out.frame = eventItem(b, prev).appendTo(make([]byte, 0, len(b)+frameCost))
 	}
 	return out
 }
@@ -167,35 +174,59 @@ func (h *hub) room() error {
 }
 
 func (h *hub) roomLocked() error {
-	switch {
-	case h.draining != 0:
+	if h.draining != 0 {
 		return &schema.Error{Code: schema.CodeUnavailable, Message: "the server is draining", RetryAfter: drainRetry, Cause: errDraining}
-	case len(h.sessions) >= h.limit:
+	}
+	return h.fullLocked()
+}
+
+func (h *hub) fullLocked() error {
+	if len(h.sessions)+len(h.guests) >= h.limit {
 		return &schema.Error{Code: schema.CodeUnavailable, Message: "all sockets are taken", RetryAfter: fullRetry}
 	}
 	return nil
 }
 
-func (h *hub) add(s *session) error {
+// add adds a session, which has had its events up to the place at if that is not nil.
+func (h *hub) add(s *session, at *schema.Cursor) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.roomLocked(); err != nil {
 		return err
 	}
+	if at != nil {
+		h.since(s, *at)
+	}
+	h.addLocked(s)
+	if h.leaving {
+		s.interrupt()
+	}
+	return nil
+}
+
+func (h *hub) addLocked(s *session) {
 	s.index = len(h.sessions)
 	h.sessions = append(h.sessions, s)
-	return nil
 }
 
 func (h *hub) remove(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.removeLocked(s)
+}
+
+// removeLocked takes a session out, unless it is out already.
+func (h *hub) removeLocked(s *session) {
+	if s.index < 0 {
+		return
+	}
 	last := len(h.sessions) - 1
 	h.sessions[s.index] = h.sessions[last]
 	h.sessions[s.index].index = s.index
 	h.sessions[last] = nil
 	h.sessions = h.sessions[:last]
+	s.index = -1
 	if last == 0 && h.draining != 0 {
-		close(h.empty)
+		h.emptied.Do(func() { close(h.empty) })
 	}
 }

@@ -63,6 +63,17 @@ func (c *catalogue) list(set events) []schema.EventType {
 	return out
 }
 
+// EventTypes returns the types that a client means by names, in their documented order. The error, which is of
+// CodeInvalidArgument, names those that are not known.
+func (s *Server) EventTypes(names []string) ([]schema.EventType, error) {
+	var wrong fields
+	set, unknown := s.catalogue.set(names)
+	for _, i := range unknown {
+		wrong.add("events", "%.80q is not an event; there are %s", names[i], s.catalogue.known())
+	}
+	return s.catalogue.list(set), asError(wrong.err())
+}
+
 // known lists what may be asked for, for an error message.
 func (c *catalogue) known() string {
 	names := make([]string, 0, len(c.types)+2)

@@ -14,6 +14,7 @@ type farewell struct {
 	code   int // 0 = a close frame without a code
 	reason string
 	silent bool // nobody is there to read a close frame
+	move   bool // it does not end: it goes on in another process
 }
 
 // outbox is the queue of one socket, bounded in bytes. Putting never waits. The bound is far above what a burst of events

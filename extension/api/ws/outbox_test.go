@@ -103,6 +103,16 @@ func TestOutboxLeavesRoomForEvents(t *testing.T) {
 	if o.busy() != nil {
 		t.Error("busy when it is almost empty")
 	}
+	o.put(make([]byte, 300))
+	if wait = o.laden(); wait == nil || o.busy() != nil {
+		t.Fatal("at 428 of 1000 what has happened must wait, and answers need not")
+	}
+	o.take(nil, 1)
+	o.take(nil, 1)
+	<-wait
+	if o.laden() != nil {
+		t.Error("laden when it is empty")
+	}
 	o.put(make([]byte, 600))
 	wait = o.busy()
 	o.finish(farewell{code: CloseRestart})

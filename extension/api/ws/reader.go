@@ -15,6 +15,7 @@ type job struct {
 	command command
 	wrong   *schema.Error // what is wrong with the frame
 	end     *farewell     // how the session ends; wrong, if there is any, is told before
+	halt    bool          // the worker ends, and the session does not
 }
 
 // read reads frames until the client goes or the connection breaks, and returns how the session ends then. Once the
@@ -31,6 +32,8 @@ func (s *session) read() farewell {
 	for {
 		kind, data, err := s.next()
 		switch {
+		case err != nil && s.wantsToMove(err):
+			return farewell{move: true}
 		case err != nil:
 			return goodbye(err)
 		case s.out.finishing():
@@ -78,6 +81,8 @@ func (s *session) wait(full func() <-chan struct{}) {
 	for wait := full(); wait != nil; wait = full() {
 		select {
 		case <-wait:
+		case <-s.leaving: // it goes on elsewhere, with whatever is in the queue
+			return
 		case <-s.ctx.Done():
 			return
 		}

@@ -38,7 +38,7 @@ func (s *Server) recheckAll(ctx context.Context) {
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	slots := make(chan struct{}, recheckers)
-	for token, sessions := range s.hub.tokens() {
+	for token, holders := range s.hub.tokens() {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
@@ -47,8 +47,8 @@ func (s *Server) recheckAll(ctx context.Context) {
 		asking.Go(func() {
 			defer func() { <-slots }()
 			caller, err := s.ask(ctx, token)
-			for _, sess := range sessions {
-				sess.settle(token, caller, err)
+			for _, held := range holders {
+				held.settle(token, caller, err)
 			}
 		})
 	}
@@ -67,14 +67,24 @@ func (s *Server) ask(ctx context.Context, token string) (caller schema.Caller, e
 	return s.opts.Authenticate(ctx, token)
 }
 
-// tokens returns the open sessions by the token that they rest on; those without one are left out.
-func (h *hub) tokens() map[string][]*session {
+// holder is what rests on a token: a session, or a guest.
+type holder interface {
+	settle(token string, caller schema.Caller, err error) bool
+}
+
+// tokens returns what is open by the token that it rests on; those without one are left out.
+func (h *hub) tokens() map[string][]holder {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	by := map[string][]*session{}
+	by := map[string][]holder{}
 	for _, s := range h.sessions {
 		if token := s.credential(); token != "" {
 			by[token] = append(by[token], s)
+		}
+	}
+	for g := range h.guests {
+		if token := g.Token(); token != "" {
+			by[token] = append(by[token], guest{g})
 		}
 	}
 	return by

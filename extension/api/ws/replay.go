@@ -88,17 +88,17 @@ func (r *replay) see(e *event, room int) {
 func (s *session) catchUp(id []byte, r *replay) {
 	joined := false
 	defer func() { // and not only when it returns: a panic must not leave a socket that is sent nothing
-		if !joined {
+		if !joined && !s.isLeaving() {
 			s.out.finish(farewell{code: CloseRestart, reason: "the event log cannot be read; connect again"})
 		}
 	}()
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = firstRetry, lastRetry
-	for giveUp := time.Now().Add(replayWait); !s.over(); {
+	for giveUp := time.Now().Add(replayWait); !s.over() && !s.isLeaving(); {
 		from := r.pos
 		to, last := s.stage(r)
 		err := s.stretch(r, to)
-		if err == nil && last {
+		if err == nil && last && !s.isLeaving() {
 			if joined = s.join(r); joined {
 				return
 			}
@@ -124,6 +124,7 @@ func (s *session) over() bool { return s.ctx.Err() != nil || s.out.finishing() }
 func (s *session) idle(d time.Duration) {
 	select {
 	case <-time.After(d):
+	case <-s.leaving:
 	case <-s.out.ended:
 	case <-s.ctx.Done():
 	}
@@ -152,7 +153,7 @@ func (s *session) stretch(r *replay, to schema.Cursor) error {
 			if err != nil {
 				return err
 			}
-			if s.wait(s.out.laden); s.over() {
+			if s.wait(s.out.laden); s.over() || s.isLeaving() {
 				return nil
 			}
 			s.repeat(r, e)
@@ -187,8 +188,11 @@ func (s *session) query(r *replay, to schema.Cursor) (q schema.EventQuery, some 
 // repeat sends an event that has happened, unless the socket has got it before it subscribed.
 func (s *session) repeat(r *replay, e schema.Event) {
 	s.mu.Lock()
+	prev := s.last.Seq
+	s.mu.Unlock()
+	rendered := s.srv.hub.render(e, prev) // while the hub need not wait, which has nothing to send here
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	rendered := s.srv.hub.render(e, s.last.Seq)
 	r.pos = e.Cursor
 	if rendered == nil || e.Cursor.Seq <= r.began && s.srv.catalogue.ofTurn(rendered) && slices.Contains(r.told, e.RunID) {
 		return

@@ -23,7 +23,7 @@ const frameRoom = 16 << 10
 type Limits struct {
 	FrameBytes  int           // of one frame of a client
 	QueueFrames int           // room for frames that wait to be written to one socket, in frames of frameRoom bytes
-	Sockets     int           // open at a time
+	Sockets     int           // open at a time, guests included
 	AuthTimeout time.Duration // from the upgrade to a good auth frame
 	Heartbeat   time.Duration // between two pings; a client that answers neither of two is cut off
 }
@@ -39,6 +39,8 @@ type Grant struct {
 	// Foreign says that a web page asks whose origin may not use the API. Its socket is closed at once with CloseOrigin:
 	// a browser tells a page the code of a close frame, and nothing of a refused upgrade.
 	Foreign bool
+
+	moved *state // of a socket that comes from another process; nil = a new one
 }
 
 // Options are what a Server needs. All are required.
@@ -52,6 +54,8 @@ type Options struct {
 	// Authenticate turns a token into a caller. It is called before every command, and twice a second for every token that
 	// open sockets rest on, and should remember good tokens for a moment.
 	Authenticate func(ctx context.Context, token string) (schema.Caller, error)
+	// Required says that nobody is served without a token.
+	Required bool
 	// Admit counts one command against the caller, or against the address while there is no caller. When it refuses, it
 	// says when to try again.
 	Admit func(caller schema.Caller, address string) (ok bool, retryAfter time.Duration)
@@ -67,7 +71,8 @@ type Server struct {
 	catalogue *catalogue
 	hub       *hub
 	upgrade   fiber.Handler
-	writeBufs sync.Pool // of *[]byte, to merge frames in
+	again     *fiber.App // serves sockets that come from another process
+	writeBufs sync.Pool  // of *[]byte, to merge frames in
 
 	base context.Context // of the calls that sessions make
 }
@@ -82,6 +87,7 @@ func New(base context.Context, opts Options) *Server {
 		// Sessions write frames themselves: the library's write buffer is never used, and its pool keeps it from being made.
 		WriteBufferPool: new(sync.Pool),
 	})
+	s.again = s.newAgain()
 	return s
 }
 
@@ -134,11 +140,19 @@ func (s *Server) serve(c *websocket.Conn) {
 		sess.refuse(CloseOrigin, "pages of this origin may not open a WebSocket")
 		return
 	}
-	if err := s.hub.add(sess); err != nil {
+	var at *schema.Cursor
+	if grant.moved != nil {
+		sess.adopt(*grant.moved)
+		at = &grant.moved.At
+	}
+	if err := s.hub.add(sess, at); err != nil {
 		sess.refuse(full(err))
 		return
 	}
 	defer s.hub.remove(sess)
+	if at == nil {
+		sess.welcome()
+	}
 	sess.run()
 }
 

@@ -14,6 +14,7 @@ import (
 	fws "github.com/fasthttp/websocket"
 
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/sdk/handover"
 )
 
 // Bounds of one session that nobody needs to change.
@@ -32,7 +33,7 @@ type session struct {
 	net     net.Conn  // below conn; written by the writer only
 	log     *slog.Logger
 	address string
-	index   int // in hub.sessions; guarded by hub.mu
+	index   int // in hub.sessions, -1 = it is not there; guarded by hub.mu
 
 	ctx      context.Context // of the calls to the host
 	cancel   context.CancelFunc
@@ -57,6 +58,18 @@ type session struct {
 	replay *replay       // not nil while the socket is sent what has happened; the hub's events go there
 
 	earlier earlier
+
+	leaving chan struct{} // closed when the session is to move to the next generation
+	once    sync.Once     // closes it
+	settled chan struct{} // closed when it has moved, or will not
+
+	// Of the reader, which starts the two others and stops them when the session moves.
+	movable bool
+	partial partial
+	worked  chan struct{} // closed when the worker has ended
+	wrote   chan struct{} // closed when the writer has ended
+	halt    chan struct{} // closed to have the writer stop, and leave everything as it is
+	rest    []byte        // what the writer had begun to write then; its own while it runs
 }
 
 func newSession(srv *Server, conn *fws.Conn, grant Grant) *session {
@@ -66,29 +79,49 @@ func newSession(srv *Server, conn *fws.Conn, grant Grant) *session {
 		out:    newOutbox(srv.opts.Limits.queueBytes()),
 		jobs:   make(chan *job, commandQueue),
 		authed: grant.Authenticated, caller: grant.Caller, token: grant.Token,
+		index: -1, leaving: make(chan struct{}), settled: make(chan struct{}), worked: make(chan struct{}),
+		partial: partial{limit: 2*srv.opts.Limits.FrameBytes + 4<<10},
 	}
 	s.ctx, s.cancel = context.WithCancel(srv.base)
 	return s
 }
 
-// run serves the socket and returns when nothing of the session is left running.
+// run serves the socket and returns when nothing of the session is left running here.
 func (s *session) run() {
 	if b, ok := s.net.(interface{ SetWriteBuffer(int) error }); ok {
 		_ = b.SetWriteBuffer(sendBuffer) // where it cannot be set, the queue is a little longer than it says
 	}
-	s.welcome()
-	var others sync.WaitGroup
-	others.Go(func() { s.contained(s.write) })
-	others.Go(func() { s.contained(s.work) })
-	defer others.Wait()
+	if c := handover.Of(s.net); c != nil {
+		s.movable = c.Detach(s.partial.feed)
+	}
+	go func() { defer close(s.worked); s.contained(s.work) }()
+	s.startWriting()
+	defer func() { <-s.wrote }()
+	defer func() { <-s.worked }()
 	defer s.cancel()
-	s.contained(func() {
-		if end := s.read(); end.silent {
-			s.cut()
-		} else {
-			s.leave(end)
-		}
-	})
+	s.contained(s.serve)
+}
+
+// startWriting has the writer begin, or go on after it was halted.
+func (s *session) startWriting() {
+	halt, wrote := make(chan struct{}), make(chan struct{})
+	s.halt, s.wrote = halt, wrote
+	go func() { defer close(wrote); s.contained(func() { s.write(halt) }) }()
+}
+
+// serve reads until the end, and sees to it that the session ends as it should.
+func (s *session) serve() {
+	defer close(s.settled)
+	end := s.read()
+	switch {
+	case end.move && s.move():
+	case end.move:
+		s.stay()
+	case end.silent:
+		s.cut()
+	default:
+		s.leave(end)
+	}
 }
 
 // contained runs f; a panic in it ends this session and no other.
@@ -173,7 +206,7 @@ func (s *session) passLocked(e *event) {
 func (s *session) sendLocked(e *event) {
 	i := item{bytes: e.frame}
 	if e.prev != s.last.Seq && e.Type != schema.EventGap {
-		i = item{bytes: e.json, event: true, prev: s.last.Seq}
+		i = eventItem(e.json, s.last.Seq)
 	}
 	if s.unacked != "" && (s.holding || e.RunID == s.unacked) {
 		if !s.holding {

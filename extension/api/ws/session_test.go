@@ -82,6 +82,7 @@ func joins(t *testing.T, inOrder func(writer, worker chan struct{}) []chan struc
 		s := newSession(srv, c.Conn, Grant{})
 		g.Conn = s.net
 		s.net = g
+		s.welcome()
 		s.run()
 		close(returned)
 	}))
@@ -140,7 +141,7 @@ func BenchmarkFanOut(b *testing.B) {
 	for range sessions {
 		s := &session{srv: srv, net: discard{}, out: newOutbox(1 << 20), authed: true, caller: caller, log: srv.opts.Logger}
 		s.subs.addAll(srv.catalogue.all)
-		if err := srv.hub.add(s); err != nil {
+		if err := srv.hub.add(s, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

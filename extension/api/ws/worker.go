@@ -17,11 +17,17 @@ const maxNamed = 256
 
 // work carries out the commands of the socket, one after the other, until the session ends.
 func (s *session) work() {
+	if s.replay != nil { // in which it was, or which it needs, because it comes from another process
+		s.catchUp(nil, s.replay)
+	}
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
 		case j := <-s.jobs:
+			if j.halt {
+				return
+			}
 			s.room()
 			s.handle(j)
 		}

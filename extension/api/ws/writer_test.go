@@ -22,7 +22,7 @@ func startWriting(t *testing.T) (s *session, client net.Conn, done chan struct{}
 	t.Cleanup(func() { _ = client.Close() })
 	s = &session{srv: srv, net: server, out: newOutbox(1 << 20), log: slog.New(slog.DiscardHandler)}
 	done = make(chan struct{})
-	go func() { s.write(); _ = server.Close(); close(done) }()
+	go func() { s.write(nil); _ = server.Close(); close(done) }()
 	return s, client, done
 }
 

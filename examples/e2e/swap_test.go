@@ -1,0 +1,211 @@
+//go:build linux
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/stagehouse/stagehouse/host/guard"
+	"github.com/stagehouse/stagehouse/host/local"
+	"github.com/stagehouse/stagehouse/plugin"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// managed runs the API server as a process of a manager in this one, and returns how it is run.
+func managed(t *testing.T) (*plugin.Manager, schema.Services, plugin.Spec) {
+	t.Helper()
+	runtime, err := local.Open(t.Context(), local.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &syncBuffer{}
+	services := guard.New(runtime.Services())
+	m := plugin.New(services, plugin.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := m.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := runtime.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("log of the host:\n%.20000s", log.String())
+		}
+	})
+	api := plugin.Spec{
+		Name: "api", Path: binary, Args: []string{"extension", "api"},
+		Config: json.RawMessage(`{"port":0,"auth":{"mode":"none"},"limits":{"sockets":10000}}`),
+	}
+	if err := m.Start(t.Context(), api); err != nil {
+		t.Fatal(err)
+	}
+	return m, services, api
+}
+
+// anybody opens a socket where authentication is off.
+func (s *server) anybody() *socket {
+	s.t.Helper()
+	k := s.dial()
+	k.until("auth:ok")
+	return k
+}
+
+// swap replaces the API server and waits until the old one is gone.
+func swap(t *testing.T, m *plugin.Manager, api plugin.Spec) {
+	t.Helper()
+	old := m.Status()[0].PID
+	if err := m.Reload(t.Context(), api); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the old generation to be gone", func() error { return gone(old) })
+}
+
+// TestSocketsSurviveSwaps replaces the API server again and again: no socket closes, and each is sent every event of its
+// filter once and in order, in the middle of replies too.
+func TestSocketsSurviveSwaps(t *testing.T) {
+	const swaps = 10
+	m, services, api := managed(t)
+	s := &server{t: t, base: "http://" + m.Status()[0].Listeners[0]}
+	var stop atomic.Bool
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	defer stop.Store(true)
+	admin := schema.WithCaller(t.Context(), schema.Caller{Principal: "root", Scopes: []schema.Scope{schema.ScopeAdmin}})
+	busy.Go(func() { // events of which some clients want every one, and others none
+		for n := 0; !stop.Load(); n++ {
+			if _, err := services.Agents.Update(admin, "nyx", schema.AgentPatch{Metadata: schema.Set(schema.Object{"n": n})}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	var seen, turns atomic.Int64
+	for i := range 8 {
+		k := s.anybody()
+		k.send(frame{"type": "subscribe", "agents": []string{[]string{"nyx", "aria"}[i%2]}})
+		_, head, _ := strings.Cut(k.until("subscribed").str("head"), "-")
+		busy.Go(func() {
+			var at float64
+			_, _ = fmt.Sscan(head, &at)
+			for !stop.Load() {
+				f, err := k.next()
+				if err != nil {
+					t.Errorf("client %d behind event %v: %v", i, at, err)
+					return
+				}
+				if f["prevSeq"] == nil {
+					continue
+				}
+				if f["prevSeq"] != at {
+					t.Errorf("client %d: behind event %v came %v", i, at, f)
+					return
+				}
+				at = f["seq"].(float64)
+				seen.Add(1)
+			}
+		})
+		busy.Go(func() { _ = keepAlive(t, k, &stop) })
+	}
+	for i := range 2 { // whose replies are in the middle of being streamed
+		k := s.anybody()
+		busy.Go(func() {
+			for n := 0; !stop.Load(); n++ {
+				text := fmt.Sprintf("message %d of client %d", n, i)
+				b, _ := json.Marshal(frame{"type": "chat:message", "id": n, "agentId": "aria", "message": text, "conversationId": fmt.Sprintf("c%d", i)})
+				if err := k.ws.Write(t.Context(), websocket.MessageText, b); err != nil {
+					t.Errorf("chat client %d: %v", i, err)
+					return
+				}
+				if err := oneTurn(k, float64(n)); err != nil {
+					t.Errorf("chat client %d, turn %d: %v", i, n, err)
+					return
+				}
+				turns.Add(1)
+			}
+		})
+	}
+	for range swaps {
+		before, spoken := seen.Load(), turns.Load()
+		swap(t, m, api)
+		eventually(t, "events and turns after the swap", func() error {
+			if !t.Failed() && (seen.Load() < before+50 || turns.Load() < spoken+2) {
+				return fmt.Errorf("%d events, %d turns", seen.Load()-before, turns.Load()-spoken)
+			}
+			return nil
+		})
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d events and %d turns over %d swaps", seen.Load(), turns.Load(), swaps)
+}
+
+// keepAlive sends a ping now and then, so that a client that is sent nothing still notices when it should stop.
+func keepAlive(t *testing.T, k *socket, stop *atomic.Bool) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		last := stop.Load()
+		if err := k.ws.Write(t.Context(), websocket.MessageText, []byte(`{"type":"ping"}`)); err != nil || last {
+			return err
+		}
+		<-tick.C
+	}
+}
+
+// oneTurn reads the frames of a turn: the ack first, one reply last, and in between what streams into just that reply.
+func oneTurn(k *socket, id float64) error {
+	var streamed strings.Builder
+	acked := false
+	for {
+		f, err := k.next()
+		switch {
+		case err != nil:
+			return err
+		case f.str("type") == "ack" && f["id"] == id && !acked:
+			acked = true
+		case !acked:
+			return fmt.Errorf("before the ack came %v", f)
+		case f.str("type") == "chat:delta":
+			streamed.WriteString(f.str("delta"))
+		case f.str("type") == "chat:reply":
+			reply, _ := f["reply"].(map[string]any)
+			if reply["content"] != streamed.String() {
+				return fmt.Errorf("streamed %q for the reply %q", streamed.String(), reply["content"])
+			}
+			return nil
+		}
+	}
+}
+
+// TestManyIdleSocketsMove: they are all there after a swap, and answer.
+func TestManyIdleSocketsMove(t *testing.T) {
+	const many = 500
+	m, _, api := managed(t)
+	s := &server{t: t, base: "http://" + m.Status()[0].Listeners[0]}
+	sockets := make([]*socket, many)
+	for i := range sockets {
+		sockets[i] = s.anybody()
+	}
+	begin := time.Now()
+	swap(t, m, api)
+	t.Logf("%d sockets moved in %v", many, time.Since(begin).Round(time.Millisecond))
+	for i, k := range sockets {
+		k.send(frame{"type": "ping", "id": i})
+		if f := k.read(); f.str("type") != "pong" || f["id"] != float64(i) {
+			t.Fatalf("socket %d answers %v", i, f)
+		}
+	}
+}
