@@ -19,8 +19,11 @@ import (
 	"github.com/stagehouse/stagehouse/schema/wire"
 )
 
-// deathNotice is how long a failed call may be ahead of the news that the process is dead.
-const deathNotice = 2 * time.Second
+// How long a failed call may be ahead of the news that the process is dead.
+const (
+	deathNotice  = 500 * time.Millisecond
+	brokenNotice = 2 * time.Second // where the connection broke, which hardly anything else does
+)
 
 // drainGrace is what a drain may take beyond its deadline before its answer is not waited for any more.
 const drainGrace = time.Second
@@ -165,12 +168,16 @@ func (g *generation) blame(ctx context.Context, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	notice := deathNotice
 	switch e.Code {
-	case schema.CodeUnavailable, schema.CodeCancelled, schema.CodeDeadlineExceeded, schema.CodeInternal:
+	case schema.CodeUnavailable:
+		notice = brokenNotice
+		fallthrough
+	case schema.CodeCancelled, schema.CodeDeadlineExceeded, schema.CodeInternal:
 		select {
 		case <-g.proc.Done():
 			return g.proc.Ended()
-		case <-time.After(deathNotice):
+		case <-time.After(notice):
 		}
 		if ctx.Err() != nil {
 			return &process.NotReadyError{After: g.spec.StartTimeout, Last: g.proc.LastWords()}
