@@ -2,9 +2,12 @@
 
 GO ?= go
 FUZZTIME ?= 10s
+SWAPS ?= 100
+KILLS ?= 20
+RESTARTS ?= 3
 BIN := bin
 
-.PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node bench clean
+.PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node swap bench clean
 
 build: ## the host, with the built-in extensions inside
 	$(GO) build -trimpath -o $(BIN)/stagehouse ./host/cmd/stagehouse
@@ -51,6 +54,9 @@ fuzz: ## every fuzz target for FUZZTIME
 
 e2e-node: build ## the reference page from Node, with the ws package
 	cd examples/e2e/node && npm ci --no-audit --no-fund && STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
+
+swap: build ## replaces, kills and restarts the program under load, and counts what clients see of it
+	$(GO) run ./examples/swap -program $(BIN)/stagehouse -swaps $(SWAPS) -kills $(KILLS) -restarts $(RESTARTS)
 
 bench: ## ratios against named baselines
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...

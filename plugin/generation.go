@@ -20,7 +20,7 @@ import (
 )
 
 // deathNotice is how long a failed call may be ahead of the news that the process is dead.
-const deathNotice = 500 * time.Millisecond
+const deathNotice = 2 * time.Second
 
 // drainGrace is what a drain may take beyond its deadline before its answer is not waited for any more.
 const drainGrace = time.Second

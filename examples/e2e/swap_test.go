@@ -3,10 +3,14 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -206,6 +210,116 @@ func TestManyIdleSocketsMove(t *testing.T) {
 		k.send(frame{"type": "ping", "id": i})
 		if f := k.read(); f.str("type") != "pong" || f["id"] != float64(i) {
 			t.Fatalf("socket %d answers %v", i, f)
+		}
+	}
+}
+
+// TestHalfAFrameMoves: what a client has sent of a message before the swap is the beginning of what it sends after it.
+func TestHalfAFrameMoves(t *testing.T) {
+	m, _, api := managed(t)
+	conn, in := rawSocket(t, m.Status()[0].Listeners[0])
+	text := `{"type":"ping","id":"` + strings.Repeat("x", 100) + `"}`
+	whole := append([]byte{0x81, 0x80 | 126, 0, byte(len(text)), 1, 2, 3, 4}, text...)
+	for i := range text {
+		whole[8+i] ^= whole[4+i%4]
+	}
+	for _, cut := range []int{1, 3, 5, 8, 60} {
+		if _, err := conn.Write(whole[:cut]); err != nil {
+			t.Fatal(err)
+		}
+		swap(t, m, api)
+		if _, err := conn.Write(whole[cut:]); err != nil {
+			t.Fatal(err)
+		}
+		if f := rawFrame(t, in); !strings.Contains(f, `"type":"pong","id":"xxx`) {
+			t.Fatalf("cut at %d, the answer is %q", cut, f)
+		}
+	}
+}
+
+// TestUnreadFramesMove: a client that does not read during several swaps reads everything afterwards, in order.
+func TestUnreadFramesMove(t *testing.T) {
+	m, services, api := managed(t)
+	conn, in := rawSocket(t, m.Status()[0].Listeners[0])
+	subscribe := `{"type":"subscribe","events":["updated"]}`
+	if _, err := conn.Write(append([]byte{0x81, 0x80 | byte(len(subscribe)), 0, 0, 0, 0}, subscribe...)); err != nil {
+		t.Fatal(err)
+	}
+	if f := rawFrame(t, in); !strings.Contains(f, "subscribed") {
+		t.Fatal(f)
+	}
+	const swaps, each = 3, 300
+	admin := schema.WithCaller(t.Context(), schema.Caller{Principal: "root", Scopes: []schema.Scope{schema.ScopeAdmin}})
+	first, err := services.Agents.Get(admin, "nyx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range swaps {
+		for n := range each {
+			if _, err := services.Agents.Update(admin, "nyx", schema.AgentPatch{Metadata: schema.Set(schema.Object{"n": n, "m": first.Revision})}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		swap(t, m, api)
+	}
+	for n := range swaps * each {
+		var f struct{ Revision int64 }
+		if text := rawFrame(t, in); json.Unmarshal([]byte(text), &f) != nil || f.Revision != first.Revision+int64(n)+1 {
+			t.Fatalf("frame %d is %s", n, text)
+		}
+	}
+}
+
+// rawSocket opens a WebSocket that reads only when told to, and through small buffers.
+func rawSocket(t *testing.T, address string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	_ = conn.SetDeadline(time.Now().Add(2 * patience))
+	if _, err := io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: "+address+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	in := bufio.NewReaderSize(conn, 4<<10)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(resp, err)
+	}
+	for _, kind := range []string{"welcome", "auth:ok"} {
+		if f := rawFrame(t, in); !strings.Contains(f, kind) {
+			t.Fatal(f)
+		}
+	}
+	return conn, in
+}
+
+// rawFrame reads the next text frame.
+func rawFrame(t *testing.T, in *bufio.Reader) string {
+	t.Helper()
+	for {
+		var head [4]byte
+		if _, err := io.ReadFull(in, head[:2]); err != nil {
+			t.Fatal(err)
+		}
+		n := int(head[1])
+		if n == 126 {
+			if _, err := io.ReadFull(in, head[2:]); err != nil {
+				t.Fatal(err)
+			}
+			n = int(head[2])<<8 | int(head[3])
+		}
+		payload := make([]byte, n)
+		if _, err := io.ReadFull(in, payload); err != nil {
+			t.Fatal(err)
+		}
+		if head[0] == 0x81 {
+			return string(payload)
+		}
+		if head[0]&0x0f == 8 {
+			t.Fatalf("the socket is closed: %q", payload)
 		}
 	}
 }

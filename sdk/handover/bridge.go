@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 )
 
 // Bounds of one record, in bytes.
@@ -19,10 +20,17 @@ const (
 
 // record is what goes with a connection.
 type record struct {
-	place   Place
+	idle    idle
 	session bool   // it was detached; otherwise a server is waiting for a request on it
 	unread  []byte // read and not dealt with
 	state   []byte // of the session
+}
+
+// idle is what there is to know of a connection between two requests.
+type idle struct {
+	Place
+	Served bool      `json:"served,omitempty"` // a request has been answered on it
+	Until  time.Time `json:"until,omitzero"`   // the server would wait no longer; zero = for ever
 }
 
 // header begins a record on the bridge: whether it is a session, and the lengths of its place, unread and state. The
@@ -30,7 +38,7 @@ type record struct {
 const headerBytes = 1 + 3*4
 
 func (r record) encode() (head, rest []byte, err error) {
-	place, err := json.Marshal(r.place)
+	place, err := json.Marshal(r.idle)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,7 +70,7 @@ func decode(head []byte, from io.Reader) (record, error) {
 		}
 	}
 	r := record{session: head[0] == 1, unread: parts[1], state: parts[2]}
-	if err := json.Unmarshal(parts[0], &r.place); err != nil {
+	if err := json.Unmarshal(parts[0], &r.idle); err != nil {
 		return record{}, fmt.Errorf("handover: read a record: %w", err)
 	}
 	return r, nil

@@ -33,6 +33,8 @@ type Conn struct {
 	l *Listener
 
 	busy     atomic.Bool // bytes of a request have been read, and the server has not said that it is done with it
+	served   atomic.Bool // a request has been answered on it, here or before it moved
+	waiting  atomic.Bool // it has moved, and nothing has been read of it here
 	give     atomic.Bool // the server is about to close it, and it moves instead
 	detached atomic.Bool
 
@@ -42,8 +44,10 @@ type Conn struct {
 	body int64 // of the request, see Expect
 	tap  func([]byte)
 
-	mu   sync.Mutex
-	want time.Time // the read deadline that the server has set
+	mu    sync.Mutex
+	want  time.Time     // the read deadline that the server has set
+	span  time.Duration // until then, when it was set
+	until time.Time     // while waiting: the deadline of the server before; zero = none
 }
 
 // period is what was read since the connection was idle.
@@ -124,8 +128,23 @@ func (c *Conn) note(b []byte) {
 	}
 	if !c.busy.Load() {
 		c.busy.Store(true)
+		c.arrive()
 	}
 	c.seen.feed(b)
+}
+
+// arrive is called at the first byte of a request. Of a connection that has moved, the server believes that it is new, and
+// has armed the deadline of a first request; its time begins now.
+func (c *Conn) arrive() {
+	if !c.waiting.Swap(false) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.want.IsZero() {
+		c.want = time.Now().Add(c.span)
+	}
+	_ = c.stream.SetReadDeadline(c.want) // it fails where the connection is closed already
 }
 
 // interrupted decides what a read is worth that a deadline has ended while the process leaves. It reports whether to read
@@ -144,9 +163,9 @@ func (c *Conn) interrupted() (again bool) {
 }
 
 // Write writes. What a server says to a connection that it has given up, such as that the client was too slow, is not for
-// the client of one that moves.
+// the client of one that moves, nor for one that has been waiting between two requests all the time.
 func (c *Conn) Write(b []byte) (int, error) {
-	if c.give.Load() {
+	if c.give.Load() || c.waiting.Load() && c.served.Load() {
 		return len(b), nil
 	}
 	return c.stream.Write(b)
@@ -169,11 +188,25 @@ func (c *Conn) SetDeadline(t time.Time) error {
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.want = t
+	c.want, c.span = t, time.Until(t)
+	if c.waiting.Load() {
+		t = c.until
+	}
 	if c.l.set.isLeaving() && !c.busy.Load() && !c.detached.Load() {
 		t = past
 	}
 	return c.stream.SetReadDeadline(t)
+}
+
+// idling returns what the next generation has to know of a connection that waits for a request.
+func (c *Conn) idling() idle {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := idle{Place: c.l.place, Served: c.served.Load(), Until: c.want}
+	if c.waiting.Load() {
+		i.Until = c.until
+	}
+	return i
 }
 
 // nudge interrupts a read that waits for a request.
@@ -192,6 +225,7 @@ func (c *Conn) Active() { c.busy.Store(true) }
 // reads again, by the goroutine that reads, and only by a server that has nothing left of what it has read before it does.
 func (c *Conn) Idle() {
 	c.seen = period{}
+	c.served.Store(true)
 	c.busy.Store(false)
 	if c.l.set.isLeaving() {
 		c.nudge()
@@ -208,6 +242,7 @@ func (c *Conn) Expect(length int64) { c.body = length }
 func (c *Conn) IdleAfterRequest() {
 	if c.body < 0 || c.seen.header == 0 || c.seen.bytes != c.seen.header+c.body {
 		c.seen = period{}
+		c.served.Store(true)
 		return
 	}
 	c.Idle()
@@ -245,7 +280,7 @@ func (c *Conn) Move(unread, state []byte) error {
 	if to == nil || !c.detached.Load() {
 		return errNowhere
 	}
-	if err := to.send(c.stream, record{place: c.l.place, session: true, unread: unread, state: state}); err != nil {
+	if err := to.send(c.stream, record{idle: idle{Place: c.l.place}, session: true, unread: unread, state: state}); err != nil {
 		return err
 	}
 	c.l.set.forget(c)
@@ -256,7 +291,7 @@ func (c *Conn) Move(unread, state []byte) error {
 func (c *Conn) Close() error {
 	if c.give.Swap(false) {
 		if to := c.l.set.successor(); to != nil {
-			_ = to.send(c.stream, record{place: c.l.place}) // if it cannot be moved it is closed, as the server wants
+			_ = to.send(c.stream, record{idle: c.idling()}) // if it cannot be moved it is closed, as the server wants
 		}
 	}
 	c.l.set.forget(c)

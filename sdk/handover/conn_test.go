@@ -3,7 +3,11 @@ package handover
 import (
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestPeriodFindsTheEndOfAHeader wherever the reads cut it.
 func TestPeriodFindsTheEndOfAHeader(t *testing.T) {

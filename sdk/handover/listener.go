@@ -117,7 +117,9 @@ func (l *Listener) accept() {
 			_ = c.Close() // no listener of ours accepts such a one
 			continue
 		}
-		l.offer(l.set.wrap(l, s, nil))
+		conn := &Conn{stream: s, l: l}
+		l.set.hold(conn)
+		l.offer(conn)
 	}
 }
 

@@ -74,7 +74,7 @@ func (s *Set) Receive(from *net.UnixConn) {
 // take gives a connection that has moved to whom it belongs, and reports whether there is anybody.
 func (s *Set) take(c stream, r record) bool {
 	s.mu.Lock()
-	l, sessions := s.at(r.place), s.sessions
+	l, sessions := s.at(r.idle.Place), s.sessions
 	s.mu.Unlock()
 	switch {
 	case l == nil, r.session && sessions == nil:
@@ -84,7 +84,11 @@ func (s *Set) take(c stream, r record) bool {
 		conn.detached.Store(true)
 		s.running.Go(func() { sessions(conn, r.state) })
 	default:
-		l.inherit(s.wrap(l, c, r.unread))
+		conn := &Conn{stream: c, l: l, pre: r.unread, until: r.idle.Until}
+		conn.served.Store(r.idle.Served)
+		conn.waiting.Store(r.idle.Served || !r.idle.Until.IsZero())
+		s.hold(conn)
+		l.inherit(conn)
 	}
 	return true
 }
@@ -102,12 +106,10 @@ func (s *Set) at(p Place) *Listener {
 	return nil
 }
 
-func (s *Set) wrap(l *Listener, c stream, pre []byte) *Conn {
-	conn := &Conn{stream: c, l: l, pre: pre}
+func (s *Set) hold(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns[conn] = struct{}{}
-	return conn
+	s.conns[c] = struct{}{}
 }
 
 // Leave hands everything over: listeners stop accepting, and connections move as they become idle. move moves those that

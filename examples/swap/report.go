@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// report prints the table and reports whether every number is what it has to be.
+func report(w io.Writer, o options, phases []phase, lost losses, before, after sizes) bool {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "\t%d swaps\t%d kills\t%d restarts\t\n", o.swaps, o.kills, o.restarts)
+	row := func(name string, value func(phase) any) {
+		fmt.Fprintf(t, "%s\t%v\t%v\t%v\t\n", name, value(phases[0]), value(phases[1]), value(phases[2]))
+	}
+	row("requests answered", func(p phase) any { return p.requests })
+	row("connects refused", func(p phase) any { return p.refused })
+	row("requests failed", func(p phase) any { return p.failed })
+	row("sockets closed", func(p phase) any { return p.closed })
+	row("events received", func(p phase) any { return p.events })
+	row("events lost", func(p phase) any { return p.lost })
+	row("events doubled", func(p phase) any { return p.doubled })
+	row("turns", func(p phase) any { return p.turns })
+	row("p50 of one", func(p phase) any { return quantile(p.times, 50) })
+	row("p99 of one", func(p phase) any { return quantile(p.times, 99) })
+	row("longest request", func(p phase) any { return p.longest.Round(time.Millisecond) })
+	_ = t.Flush()
+	fmt.Fprintf(w, "\nacknowledged: %d memories, %d lost; %d messages, %d lost, %d doubled\n",
+		lost.memories, lost.lostMemories, lost.messages, lost.lostMessages, lost.doubledMessages)
+	fmt.Fprintf(w, "before and after the swaps: %d and %d processes, %d and %d open files of the host, %d and %d of the API server, %d and %d MiB of it\n",
+		before.processes, after.processes, before.hostFiles, after.hostFiles, before.apiFiles, after.apiFiles, before.apiMemory>>20, after.apiMemory>>20)
+	return verdict(w, phases, lost, before, after)
+}
+
+func quantile(sorted []time.Duration, percent int) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, len(sorted)*percent/100)].Round(time.Millisecond)
+}
+
+// Slack of what may differ without having grown: connections come and go.
+const (
+	fileSlack   = 40
+	memoryTimes = 3
+)
+
+func verdict(w io.Writer, phases []phase, lost losses, before, after sizes) bool {
+	ok := true
+	demand := func(holds bool, format string, args ...any) {
+		if !holds {
+			ok = false
+			fmt.Fprintf(w, "NOT AS PROMISED: "+format+"\n", args...)
+		}
+	}
+	s := phases[0]
+	demand(s.refused == 0, "%d connects were refused while the server was replaced", s.refused)
+	demand(s.failed == 0, "%d requests failed while the server was replaced", s.failed)
+	demand(s.closed == 0, "%d sockets closed while the server was replaced", s.closed)
+	demand(phases[1].refused == 0, "%d connects were refused while the server was killed", phases[1].refused)
+	for _, p := range phases {
+		demand(p.lost == 0 && p.doubled == 0, "%d events were lost and %d doubled by %s", p.lost, p.doubled, p.name)
+	}
+	demand(lost.lostMemories == 0 && lost.lostMessages == 0, "%d memories and %d messages are lost", lost.lostMemories, lost.lostMessages)
+	demand(lost.doubledMessages == 0, "%d messages are doubled", lost.doubledMessages)
+	demand(after.processes <= before.processes, "there were %d processes and are %d", before.processes, after.processes)
+	demand(after.hostFiles <= before.hostFiles+fileSlack, "the host had %d open files and has %d", before.hostFiles, after.hostFiles)
+	demand(after.apiFiles <= before.apiFiles+fileSlack, "the API server had %d open files and has %d", before.apiFiles, after.apiFiles)
+	demand(after.apiMemory <= memoryTimes*before.apiMemory, "the API server had %d MiB and has %d", before.apiMemory>>20, after.apiMemory>>20)
+	if ok {
+		fmt.Fprintln(w, "everything as promised")
+	}
+	return ok
+}
