@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,7 +87,7 @@ func failure(err error) Failure {
 	case errors.As(err, &start):
 		return Failure{
 			Extension: start.Extension, Generation: start.Generation, Phase: start.Phase,
-			Cause: start.Cause.Error(), Next: start.Next,
+			Cause: start.Cause.Error(), Next: cmp.Or(start.Next, "do what the cause says, then reload"),
 		}
 	case errors.As(err, &cfg):
 		f := Failure{Extension: cfg.extension(), Phase: plugin.PhaseCheck, Cause: err.Error(), Next: "correct the environment or the flags"}
@@ -102,8 +103,10 @@ func failure(err error) Failure {
 
 // told writes a line for each failure of a reload to the log, and returns the error.
 func (h *Host) told(err error) error {
-	if errors.Is(err, plugin.ErrSuperseded) || errors.Is(err, plugin.ErrClosed) || errors.Is(err, context.Canceled) {
-		return err // it was somebody's wish
+	for _, wish := range []error{plugin.ErrSuperseded, plugin.ErrClosed, plugin.ErrUnknown, context.Canceled} {
+		if errors.Is(err, wish) {
+			return err // nothing is wrong with an extension
+		}
 	}
 	for _, f := range h.failures(err) {
 		h.log.Error("reload failed; what was running goes on", f.attrs()...)

@@ -217,9 +217,9 @@ func (h *Host) DrainTimeout() time.Duration {
 // Close drains the extensions, then the runtime, both until ctx is done, and lets go of the data directory. What could not be
 // finished is cut off; the runtime makes that visible.
 func (h *Host) Close(ctx context.Context) error {
-	_, _, end := h.turn(ctx, nil)
+	t := h.turn(ctx, nil)
 	h.closed = true
-	end() // whoever waits to reload is refused now
+	t.end() // whoever waits to reload is refused now
 	return errors.Join(
 		h.data.withdraw(),
 		h.manager.Close(ctx),

@@ -34,29 +34,28 @@ func (h *Host) Reload(ctx context.Context, names ...string) error { return h.rel
 
 // reload reloads the extensions named. Those of them that are not enabled are an error where they are in must.
 func (h *Host) reload(ctx context.Context, names, must []string) error {
-	ctx, names, end := h.turn(ctx, names)
-	defer end()
+	t := h.turn(ctx, names)
+	defer t.end()
 	if h.closed {
 		return plugin.ErrClosed
 	}
 	defer h.around()()
-	cfg, err := h.read(ctx)
+	cfg, err := h.read(t.ctx)
 	if err != nil {
-		h.mu.Lock()
-		h.name(names) // when it can be read again, they have still to be replaced
-		h.mu.Unlock()
-		return superseded(ctx, err)
+		t.later = true
+		return superseded(t.ctx, err)
 	}
 	for _, name := range must {
 		if !slices.ContainsFunc(cfg.Extensions, func(e config.Extension) bool { return e.Name == name && e.Enabled }) {
+			t.done(must...)
 			return fmt.Errorf("reload extension %s: %w", name, plugin.ErrUnknown)
 		}
 	}
-	err = h.apply(ctx, cfg, names)
+	err = h.apply(t, cfg)
 	if publish := h.publish(); publish != nil {
 		err = errors.Join(err, publish)
 	}
-	return superseded(ctx, err)
+	return superseded(t.ctx, err)
 }
 
 // read reads the configuration anew. h.reloading is held.
@@ -103,29 +102,46 @@ func superseded(ctx context.Context, err error) error {
 	return err
 }
 
-// turn takes the place of the Reload that is under way, and waits for its end. The caller calls end.
-func (h *Host) turn(ctx context.Context, names []string) (_ context.Context, all []string, end func()) {
-	ctx, abort := context.WithCancelCause(ctx)
+// turn is the time of one Reload, in which there is no other.
+type turn struct {
+	host  *Host
+	ctx   context.Context // ends when another Reload takes the place of this one, too
+	abort context.CancelCauseFunc
+	names []string // extensions that have still to be replaced in any case
+	later bool     // by the next Reload, if not by this one
+}
+
+// turn takes the place of the Reload that is under way, with its names, and waits for its end. The caller calls end.
+func (h *Host) turn(ctx context.Context, names []string) *turn {
+	t := &turn{host: h}
+	t.ctx, t.abort = context.WithCancelCause(ctx)
 	h.mu.Lock()
 	if h.abort != nil {
 		h.abort(plugin.ErrSuperseded)
 	}
-	h.abort = abort
+	h.abort = t.abort
 	h.name(names)
 	h.mu.Unlock()
 	h.reloading.Lock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all, h.named = h.named, nil
-	return ctx, all, func() {
-		if errors.Is(context.Cause(ctx), plugin.ErrSuperseded) {
-			h.mu.Lock()
-			h.name(all) // whoever took our place has not looked yet
-			h.mu.Unlock()
-		}
-		h.reloading.Unlock()
-		abort(nil)
+	t.names, h.named = h.named, nil
+	return t
+}
+
+// done says that extensions do not have to be replaced any more.
+func (t *turn) done(names ...string) {
+	t.names = slices.DeleteFunc(t.names, func(n string) bool { return slices.Contains(names, n) })
+}
+
+func (t *turn) end() {
+	if t.later || errors.Is(context.Cause(t.ctx), plugin.ErrSuperseded) {
+		t.host.mu.Lock()
+		t.host.name(t.names) // whoever took our place has not looked yet
+		t.host.mu.Unlock()
 	}
+	t.host.reloading.Unlock()
+	t.abort(nil)
 }
 
 // name remembers extensions that are to be replaced in any case. h.mu is held.
@@ -137,22 +153,28 @@ func (h *Host) name(names []string) {
 	}
 }
 
-// apply brings the extensions in line with cfg. h.reloading is held.
-func (h *Host) apply(ctx context.Context, cfg *config.Config, names []string) error {
+// apply brings the extensions in line with cfg.
+func (h *Host) apply(t *turn, cfg *config.Config) error {
 	wanted := h.want(cfg)
 	var errs []error
 	for _, s := range h.manager.Status() { // first what goes: others may want its address
 		if _, ok := wanted[s.Name]; !ok {
-			errs = append(errs, h.stop(ctx, s.Name))
+			errs = append(errs, h.stop(t.ctx, s.Name))
 		}
 	}
 	for _, e := range cfg.Extensions {
-		if ctx.Err() != nil {
-			return errors.Join(append(errs, context.Cause(ctx))...)
+		if t.ctx.Err() != nil {
+			return errors.Join(append(errs, context.Cause(t.ctx))...)
 		}
-		if spec, ok := wanted[e.Name]; ok {
-			errs = append(errs, h.bring(ctx, spec, slices.Contains(names, e.Name) || h.broken(e.Name)))
+		spec, ok := wanted[e.Name]
+		if !ok {
+			continue
 		}
+		err := h.bring(t.ctx, spec, slices.Contains(t.names, e.Name) || h.broken(e.Name))
+		if err == nil || t.ctx.Err() == nil { // it has been replaced, or cannot be
+			t.done(e.Name)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

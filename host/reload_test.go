@@ -206,6 +206,31 @@ func TestReloadTakesThePlaceOfAnother(t *testing.T) {
 	}
 }
 
+// TestReloadDoesNotRepeatWhatIsDone: an extension that was replaced before another reload took the place of its own is not
+// replaced once more.
+func TestReloadDoesNotRepeatWhatIsDone(t *testing.T) {
+	a, b := scripted(t, "a", plugintest.Good), scripted(t, "b", plugintest.Good)
+	h := newHouse(t, a, b)
+	h.set(nil, a, scripted(t, "b", plugintest.NeverReady))
+	first := make(chan error)
+	go func() { first <- h.Reload(context.Background(), "a") }()
+	eventually(t, "a is replaced", func() error {
+		if got := h.generations(); got["a"] != 2 {
+			return fmt.Errorf("generations %v", got)
+		}
+		return nil
+	})
+	h.set(nil, a, b)
+	h.reload()
+	if err := <-first; err != nil && !errors.Is(err, plugin.ErrSuperseded) {
+		t.Errorf("the earlier Reload = %v", err)
+	}
+	h.reload()
+	if got := h.generations(); got["a"] != 2 {
+		t.Errorf("generations %v: a was replaced already", got)
+	}
+}
+
 // TestReloadMendsWhatIsBroken: what fell again and again is started by every reload, named or not.
 func TestReloadMendsWhatIsBroken(t *testing.T) {
 	h := &house{t: t, path: filepath.Join(shortDir(t), "data"), reads: make(chan struct{}, 100)}
