@@ -132,8 +132,12 @@ func (h *host) kill(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	api, err := os.FindProcess(s.PID)
+	if err != nil {
+		return 0, err
+	}
 	begin := time.Now()
-	if err := syscall.Kill(s.PID, syscall.SIGKILL); err != nil {
+	if err := api.Kill(); err != nil {
 		return 0, err
 	}
 	err = poll(ctx, "the next API server", func() error {
