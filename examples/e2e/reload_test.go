@@ -296,12 +296,13 @@ func TestHalfWrittenFile(t *testing.T) {
 	}
 }
 
-// TestHangup reloads what no watch can see, and prints no secret.
+// TestHangup reloads what no watch can see, prints no secret, and warns of nothing twice.
 func TestHangup(t *testing.T) {
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "greeting")
 	write(t, secret, "swordfish\n")
-	h := startHouse(t, fmt.Sprintf(`{"extensions": {"api": {"port": 0}, "hello": {"address": "127.0.0.1:0", "greeting": "${file:%s}"}}}`, secret))
+	h := startHouse(t, fmt.Sprintf(`{"extensions": {"api": {"port": 0, "cors": {"origin": "*", "credentials": true}},
+		"hello": {"address": "127.0.0.1:0", "greeting": "${file:%s}"}}}`, secret))
 	address := h.runs("hello", 1).Listeners[0]
 	greets(t, address, "swordfish")
 	write(t, secret, "sturgeon")
@@ -310,6 +311,9 @@ func TestHangup(t *testing.T) {
 	greets(t, address, "sturgeon")
 	if e := h.extension("api"); e.Generation != 1 {
 		t.Errorf("api is %+v, and nothing about it has changed", e)
+	}
+	if n := strings.Count(h.log.String(), `"at":"/extensions/api/cors"`); n != 1 {
+		t.Errorf("the warning about CORS was logged %d times", n)
 	}
 	write(t, h.file, fmt.Sprintf(`{"extensions": {"api": {"port": 0}, "hello": {"address": "${file:%s}"}}}`, secret))
 	h.says("reload failed", `"extension":"hello"`, "${file:")
