@@ -107,7 +107,10 @@ func (e *extension) supervise(g *generation) {
 		case errors.Is(cause, errStop):
 			return
 		case errors.Is(cause, errReload):
-			g = e.replace(g)
+			before := g
+			if g = e.replace(g); g != before {
+				falls.reset() // they were another generation's
+			}
 		default:
 			e.down(g, cause)
 			g = e.restart(falls)

@@ -26,6 +26,7 @@ type host struct {
 	log     *os.File
 	verbose bool
 	cmd     *exec.Cmd
+	kills   int
 }
 
 // newHost builds the program if need be, and writes its configuration.
@@ -100,9 +101,10 @@ func (h *host) ext(ctx context.Context, args ...string) ([]byte, error) {
 
 // status is what "ext list" says of the API server.
 type status struct {
-	State  string `json:"state"`
-	PID    int    `json:"pid"`
-	Memory uint64 `json:"memory"`
+	State  string    `json:"state"`
+	PID    int       `json:"pid"`
+	Since  time.Time `json:"since"`
+	Memory uint64    `json:"memory"`
 }
 
 func (h *host) status(ctx context.Context) (status, error) {
@@ -126,8 +128,20 @@ func (h *host) swap(ctx context.Context) (time.Duration, error) {
 	return time.Since(begin), err
 }
 
+// A server that falls ten times in a row, without having been well for thirty seconds in between, is given up by its host.
+// So it is left alone for so long after a few kills.
+const (
+	killsInARow = 6
+	wellAfter   = 31 * time.Second
+)
+
 // kill kills the API server and returns how long it took until the next one served.
 func (h *host) kill(ctx context.Context) (time.Duration, error) {
+	if h.kills++; h.kills%killsInARow == 0 {
+		if err := h.recover(ctx); err != nil {
+			return 0, err
+		}
+	}
 	s, err := h.status(ctx)
 	if err != nil {
 		return 0, err
@@ -148,6 +162,17 @@ func (h *host) kill(ctx context.Context) (time.Duration, error) {
 		return err
 	})
 	return time.Since(begin), err
+}
+
+// recover waits until the server has been well for a while.
+func (h *host) recover(ctx context.Context) error {
+	return poll(ctx, "the API server to be well for a while", func() error {
+		s, err := h.status(ctx)
+		if err == nil && (s.State != "running" || time.Since(s.Since) < wellAfter) {
+			err = fmt.Errorf("it is %s since %s", s.State, s.Since)
+		}
+		return err
+	})
 }
 
 // restart kills the host, and starts it again.
