@@ -22,7 +22,7 @@ const (
 
 // What is kept of the words of a process, in case that they were its last: so many lines, of so many bytes each.
 const (
-	maxLast     = 5
+	maxLast     = 8
 	maxLastLine = 2 << 10
 	maxLastText = 400 // of a line as it is told
 )
