@@ -22,8 +22,7 @@ func (s *session) authenticate(c command) {
 	case !authed && !s.admit(caller, c):
 		return
 	}
-	s.become(caller, c.Token)
-	s.out.put(encode(authFrame{Type: "auth:ok", ID: c.ID, Principal: caller.Principal, Scopes: caller.Scopes}))
+	s.become(caller, c.Token, encode(authFrame{Type: "auth:ok", ID: c.ID, Principal: caller.Principal, Scopes: caller.Scopes}))
 }
 
 // refuseAuth answers a token that was not accepted. When the token could not even be checked, the client may try again.
@@ -87,8 +86,11 @@ func (s *session) credential() string {
 	return s.token
 }
 
-func (s *session) become(caller schema.Caller, token string) {
+// become makes the session the caller's, and answers so before anybody can see it: a ping that follows is answered by the
+// reader, and not before.
+func (s *session) become(caller schema.Caller, token string, answer []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.caller, s.token, s.authed = caller, token, true
+	s.out.put(answer)
 }
