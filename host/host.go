@@ -41,6 +41,7 @@ type Host struct {
 	tails   *logging.Tails
 	around  func() (end func())
 	control *control // nil = there is none
+	herald  *herald
 	started time.Time
 
 	known atomic.Pointer[[]*config.Config] // whose secrets are scrubbed
@@ -107,7 +108,9 @@ func New(cfg *config.Config, data *DataDir, rt Runtime, opts ...Option) *Host {
 	h.know(cfg)
 	h.want(cfg)
 	h.log = slog.New(logging.Scrubbed(h.tails.Handler(o.log.Handler()), h.Scrub))
+	h.herald = newHerald(rt, h.Scrub, h.log)
 	h.manager = plugin.New(guard.New(services), append(o.manager,
+		plugin.WithObserver(h.herald.tell),
 		plugin.WithLogger(h.log),
 		plugin.WithRunDir(h.runDir()),
 		plugin.WithHostVersion(Version))...)
@@ -220,13 +223,9 @@ func (h *Host) Close(ctx context.Context) error {
 	t := h.turn(ctx, nil)
 	h.closed = true
 	t.end() // whoever waits to reload is refused now
-	return errors.Join(
-		h.data.withdraw(),
-		h.manager.Close(ctx),
-		h.control.Close(),
-		h.runtime.Close(ctx),
-		h.data.Close(),
-	)
+	err := errors.Join(h.data.withdraw(), h.manager.Close(ctx), h.control.Close())
+	h.herald.close(ctx)
+	return errors.Join(err, h.runtime.Close(ctx), h.data.Close())
 }
 
 // Spec returns how package plugin is to run an extension.

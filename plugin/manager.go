@@ -22,6 +22,7 @@ type Manager struct {
 	runDir      string
 	version     string
 	supervision Supervision
+	observe     func(Change)
 	overlap     bool // two generations of an extension can be there at the same time
 	launcher    *process.Launcher
 
@@ -44,7 +45,7 @@ type Manager struct {
 func New(services schema.Services, opts ...Option) *Manager {
 	m := &Manager{
 		services: services, log: slog.New(slog.DiscardHandler), supervision: DefaultSupervision(),
-		overlap:   tether.Shared,
+		observe: func(Change) {}, overlap: tether.Shared,
 		closeDone: make(chan struct{}),
 	}
 	for _, o := range opts {

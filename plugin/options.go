@@ -22,6 +22,10 @@ func WithHostVersion(v string) Option { return func(m *Manager) { m.version = v 
 // WithSupervision replaces DefaultSupervision.
 func WithSupervision(s Supervision) Option { return func(m *Manager) { m.supervision = s } }
 
+// WithObserver has f told of every Change, in the order in which they happen to an extension. f is called by the goroutines
+// that watch over the extensions: it must not wait for anything, nor call the manager. Default: nobody is told.
+func WithObserver(f func(Change)) Option { return func(m *Manager) { m.observe = f } }
+
 // Supervision says how the manager watches over running extensions.
 type Supervision struct {
 	HealthInterval time.Duration // between two questions

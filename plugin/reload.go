@@ -82,6 +82,7 @@ func (e *extension) replace(g *generation) *generation {
 	if g != nil && !e.manager.overlap {
 		return e.replaceInTurn(g, r)
 	}
+	broken := e.isBroken()
 	next, err := e.launch(r.ctx, r.spec, g)
 	if err != nil {
 		err = e.whyNot(r, err)
@@ -97,8 +98,18 @@ func (e *extension) replace(g *generation) *generation {
 		case <-time.After(leaveWait):
 		}
 	}
+	if broken {
+		e.manager.observe(Change{Kind: ChangeBreakerClosed, Extension: e.name, Generation: next.number})
+	}
+	e.reloaded(next, g)
 	e.finish(r, nil)
 	return next
+}
+
+func (e *extension) isBroken() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.now.State == StateBroken
 }
 
 // whyNot returns why a reload came to nothing.
@@ -168,6 +179,7 @@ func (e *extension) replaceInTurn(g *generation, r *reload) *generation {
 	e.mu.Unlock()
 	next, err := e.launch(r.ctx, r.spec, nil)
 	if err == nil {
+		e.reloaded(next, g)
 		e.finish(r, nil)
 		return next
 	}

@@ -172,6 +172,7 @@ func (e *extension) down(g *generation, cause error) {
 	if err := g.proc.Kill(0); err != nil {
 		g.log.Error("kill extension", "error", err.Error())
 	}
+	e.manager.observe(Change{Kind: ChangeCrashed, Extension: e.name, Generation: g.number, Cause: cause.Error()})
 }
 
 // falls counts how often in a row an extension died or did not start, and says how long to wait before the next try.
@@ -234,7 +235,9 @@ func (e *extension) restart(f *falls) *generation {
 		e.log.Error("extension did not start anew", "error", err.Error())
 		e.mu.Lock()
 		e.now.LastError = err.Error()
+		crash := Change{Kind: ChangeCrashed, Extension: e.name, Generation: e.launched, Cause: err.Error()}
 		e.mu.Unlock()
+		e.manager.observe(crash)
 	}
 }
 
@@ -247,7 +250,7 @@ func (e *extension) breakDown(times int) {
 	if !already {
 		e.now.Since = time.Now()
 	}
-	last := e.now.LastError
+	last, generation := e.now.LastError, e.launched
 	e.mu.Unlock()
 	if already {
 		return
@@ -256,6 +259,7 @@ func (e *extension) breakDown(times int) {
 	if err := e.listeners.Release(); err != nil {
 		e.log.Warn("let go of the listeners", "error", err.Error())
 	}
+	e.manager.observe(Change{Kind: ChangeBreakerOpened, Extension: e.name, Generation: generation, Cause: last})
 }
 
 // stop drains the extension and ends it. When ctx is done it is killed. Only the first call stops; the others wait for it.

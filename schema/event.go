@@ -30,6 +30,11 @@ const (
 	EventFailed    EventType = "chat:failed"    // payload Failed; terminal
 	EventCancelled EventType = "chat:cancelled" // payload Cancelled; terminal
 
+	// What happens to the extensions of the host. Their Principal is PrincipalHost.
+	EventReloaded EventType = "extension:reloaded" // payload Reloaded
+	EventCrashed  EventType = "extension:crashed"  // payload Crashed
+	EventBreaker  EventType = "extension:breaker"  // payload Breaker
+
 	// EventGap is never stored: Subscribe yields it when events that were asked for are no longer there. Payload Gap.
 	EventGap EventType = "gap"
 )
@@ -39,6 +44,7 @@ func EventTypes() []EventType {
 	return []EventType{
 		EventThought, EventEmotion, EventAction, EventStatus, EventUpdated,
 		EventQueued, EventStarted, EventDelta, EventReply, EventFailed, EventCancelled,
+		EventReloaded, EventCrashed, EventBreaker,
 	}
 }
 
@@ -104,6 +110,24 @@ type (
 	Cancelled struct {
 		Reason string `json:"reason"`
 	}
+	// Reloaded says that a generation of an extension has taken the place of another one.
+	Reloaded struct {
+		Extension  string `json:"extension"`
+		Generation uint64 `json:"generation"`
+		Previous   uint64 `json:"previous,omitempty"` // 0 = none was running
+	}
+	// Crashed says that a generation of an extension died, hung, or did not start in the place of one that did.
+	Crashed struct {
+		Extension  string `json:"extension"`
+		Generation uint64 `json:"generation"`
+		Error      string `json:"error"`
+	}
+	// Breaker says that an extension is given up, because it crashed again and again, or is no longer.
+	Breaker struct {
+		Extension string       `json:"extension"`
+		State     BreakerState `json:"state"`
+		Error     string       `json:"error,omitempty"` // of the last crash; not when it closes
+	}
 	// Gap says that events between Requested and FirstAvailable are not there any more.
 	Gap struct {
 		Requested      string `json:"requested"`
@@ -111,6 +135,18 @@ type (
 		Head           string `json:"head"`
 	}
 )
+
+// BreakerState is whether an extension is given up.
+type BreakerState string
+
+// The states of a breaker.
+const (
+	BreakerOpen   BreakerState = "open"   // the extension is not started any more
+	BreakerClosed BreakerState = "closed" // somebody has reloaded it
+)
+
+// PrincipalHost owns what is the host's own. It is no valid id, so that no caller has it: only ScopeAdmin sees such things.
+const PrincipalHost = "@host"
 
 // Cursor is a place in the event log: everything up to and including Seq of that epoch has been seen. The zero Cursor
 // means now, that is, the head of the log.

@@ -76,9 +76,9 @@ func (s *Server) EventTypes(names []string) ([]schema.EventType, error) {
 
 // known lists what may be asked for, for an error message.
 func (c *catalogue) known() string {
-	names := make([]string, 0, len(c.types)+2)
+	names := make([]string, 0, len(c.types)+3)
 	for _, t := range c.types {
 		names = append(names, string(t))
 	}
-	return strings.Join(slices.Concat(names, []string{"agent:*", "chat:*"}), ", ")
+	return strings.Join(slices.Concat(names, []string{"agent:*", "chat:*", "extension:*"}), ", ")
 }
