@@ -53,6 +53,9 @@ func TestControlOfExtensions(t *testing.T) {
 	if runtime.GOOS == "linux" && all[0].Memory == 0 {
 		t.Errorf("the memory of %+v is not told", all[0])
 	}
+	if v, err := c.Vitals(t.Context()); err != nil || v.PID != os.Getpid() || v.Version != host.Version || v.Goroutines == 0 || v.Heap == 0 || v.Since.IsZero() {
+		t.Errorf("Vitals = %+v, %v", v, err)
+	}
 	d, err := c.Describe(t.Context(), "b")
 	if err != nil || d.Status.Name != "b" || d.Status.Generation != 1 || d.Description.Name == "" || d.Description.Protocol == 0 {
 		t.Errorf("Describe = %+v, %v", d, err)

@@ -98,14 +98,18 @@ States: running     it serves
 				if err != nil {
 					return err
 				}
-				if asJSON {
-					return writeJSON(cmd.OutOrStdout(), map[string]any{"extensions": all})
+				if !asJSON {
+					return writeExtensions(cmd.OutOrStdout(), all)
 				}
-				return writeExtensions(cmd.OutOrStdout(), all)
+				vitals, err := c.Vitals(ctx)
+				if err != nil {
+					return err
+				}
+				return writeJSON(cmd.OutOrStdout(), map[string]any{"host": vitals, "extensions": all})
 			})
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	c.Flags().BoolVar(&asJSON, "json", false, "print as JSON, and how the host is")
 	return c
 }
 
