@@ -5,6 +5,7 @@ FUZZTIME ?= 10s
 SWAPS ?= 100
 KILLS ?= 20
 RESTARTS ?= 3
+CLIENTS ?= python
 BIN := bin
 
 .PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node swap bench clean
@@ -56,7 +57,7 @@ e2e-node: build ## the reference page from Node, with the ws package
 	cd examples/e2e/node && npm ci --no-audit --no-fund && STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
 
 swap: build ## replaces, kills and restarts the program under load, and counts what clients see of it
-	$(GO) run ./examples/swap -program $(BIN)/stagehouse -swaps $(SWAPS) -kills $(KILLS) -restarts $(RESTARTS)
+	$(GO) run ./examples/swap -program $(BIN)/stagehouse -swaps $(SWAPS) -kills $(KILLS) -restarts $(RESTARTS) -clients $(CLIENTS)
 
 bench: ## ratios against named baselines
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...

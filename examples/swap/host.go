@@ -107,18 +107,34 @@ type status struct {
 	Memory uint64    `json:"memory"`
 }
 
-func (h *host) status(ctx context.Context) (status, error) {
+// listing is what "ext list" says.
+type listing struct {
+	Host struct {
+		PID        int    `json:"pid"`
+		Goroutines int    `json:"goroutines"`
+		Heap       uint64 `json:"heap"`
+	} `json:"host"`
+	Extensions []status `json:"extensions"`
+}
+
+func (h *host) list(ctx context.Context) (listing, error) {
 	out, err := h.ext(ctx, "list", "--json")
+	if err != nil {
+		return listing{}, err
+	}
+	var l listing
+	if err := json.Unmarshal(out, &l); err != nil || len(l.Extensions) != 1 {
+		return listing{}, fmt.Errorf("ext list says %s (%v)", out, err)
+	}
+	return l, nil
+}
+
+func (h *host) status(ctx context.Context) (status, error) {
+	l, err := h.list(ctx)
 	if err != nil {
 		return status{}, err
 	}
-	var list struct {
-		Extensions []status `json:"extensions"`
-	}
-	if err := json.Unmarshal(out, &list); err != nil || len(list.Extensions) != 1 {
-		return status{}, fmt.Errorf("ext list says %s (%v)", out, err)
-	}
-	return list.Extensions[0], nil
+	return l.Extensions[0], nil
 }
 
 // swap replaces the API server and returns how long that took, from the command to its exit.
@@ -195,21 +211,22 @@ func (h *host) restart(ctx context.Context) (time.Duration, error) {
 	return time.Since(begin), err
 }
 
-// sizes are what must not grow from swap to swap.
+// sizes are what must not grow from swap to swap. What the system does not tell is 0.
 type sizes struct {
-	processes, hostFiles, apiFiles int
-	apiMemory                      uint64
+	processes, goroutines, files, apiFiles int
+	heap, apiMemory                        uint64
 }
 
-// sizes returns zeros for what the system does not tell.
-func (h *host) sizes(ctx context.Context) sizes {
-	s, err := h.status(ctx)
+// measure appends how large everything is now.
+func (h *host) measure(ctx context.Context, all []sizes) ([]sizes, error) {
+	l, err := h.list(ctx)
 	if err != nil {
-		return sizes{}
+		return nil, err
 	}
-	return sizes{
-		processes: children(h.cmd.Process.Pid), hostFiles: files(h.cmd.Process.Pid), apiFiles: files(s.PID), apiMemory: s.Memory,
-	}
+	return append(all, sizes{
+		processes: children(l.Host.PID), goroutines: l.Host.Goroutines, files: files(l.Host.PID), heap: l.Host.Heap,
+		apiFiles: files(l.Extensions[0].PID), apiMemory: l.Extensions[0].Memory,
+	}), nil
 }
 
 func files(pid int) int {

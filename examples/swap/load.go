@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -25,6 +26,8 @@ type load struct {
 	events, lostEvents, doubledEvents, turns atomic.Int64
 	longest                                  atomic.Int64 // of a request, in nanoseconds; of the phase
 	tolerant                                 atomic.Bool  // failures are counted and not told of
+
+	others []*other
 
 	mu       sync.Mutex
 	memories map[string]string // acknowledged, by id
@@ -53,8 +56,8 @@ func (l *load) took(d time.Duration) {
 
 func (l *load) ending() bool { return l.over.Load() }
 
-// begin starts the clients.
-func (l *load) begin(ctx context.Context, sockets int) {
+// begin starts the clients. The sockets are shared out among those of this program and those in other languages.
+func (l *load) begin(ctx context.Context, sockets int, others []string) error {
 	ctx, l.cancel = context.WithCancel(ctx)
 	for range 2 {
 		kept, keptPost, once, oncePost := l.client(false), l.client(false), l.client(false), l.client(false)
@@ -67,7 +70,8 @@ func (l *load) begin(ctx context.Context, sockets int) {
 	}
 	writer := l.client(false)
 	l.again(func() error { time.Sleep(5 * time.Millisecond); return writer.touch() }, writer)
-	for range sockets {
+	share := sockets / (1 + len(others))
+	for range sockets - share*len(others) {
 		s := &socket{load: l}
 		l.reconnect(ctx, func() error { return s.follow(ctx) })
 	}
@@ -75,6 +79,14 @@ func (l *load) begin(ctx context.Context, sockets int) {
 		s := &socket{load: l}
 		l.reconnect(ctx, func() error { return s.talk(ctx, fmt.Sprintf("swap-%d", i)) })
 	}
+	for _, language := range others {
+		o, err := startOther(ctx, l.host, language, share)
+		if err != nil {
+			return err
+		}
+		l.others = append(l.others, o)
+	}
+	return nil
 }
 
 func (l *load) client(slow bool) *strict { return &strict{load: l, slow: slow} }
@@ -121,23 +133,32 @@ func (l *load) tell(what string, err error) {
 }
 
 // end stops the clients and waits for them.
-func (l *load) end() {
+func (l *load) end() error {
+	var err error
 	if !l.over.Swap(true) {
 		time.AfterFunc(2*time.Second, l.cancel) // turns in flight may finish
+		for _, o := range l.others {
+			err = errors.Join(err, o.end())
+		}
 	}
 	l.all.Wait()
 	l.cancel()
+	return err
 }
 
 // settle waits until everything has happened a little.
 func (l *load) settle(ctx context.Context) error {
 	requests, events, turns := l.requests.Load(), l.events.Load(), l.turns.Load()
-	return poll(ctx, "traffic of every kind", func() error {
+	err := poll(ctx, "traffic of every kind", func() error {
 		if l.requests.Load() < requests+50 || l.events.Load() < events+200 || l.turns.Load() < turns+2 {
 			return fmt.Errorf("%d requests, %d events, %d turns", l.requests.Load()-requests, l.events.Load()-events, l.turns.Load()-turns)
 		}
 		return nil
 	})
+	for _, o := range l.others {
+		err = errors.Join(err, o.settle(ctx))
+	}
+	return err
 }
 
 // phase is what the clients saw while one thing was done again and again.
@@ -147,13 +168,17 @@ type phase struct {
 	requests, refused, failed, closed, events, lost, doubled int64
 	turns                                                    int64
 	longest                                                  time.Duration
+	sizes                                                    []sizes // after each
 }
 
 // phase does something n times, with traffic of every kind in between, and counts.
 func (l *load) phase(ctx context.Context, name string, n int, do func(context.Context) (time.Duration, error)) (phase, error) {
 	l.tolerant.Store(name != "swaps")
 	p := phase{name: name}
-	begin := l.counts()
+	begin, err := l.counts()
+	if err != nil {
+		return p, err
+	}
 	l.longest.Store(0)
 	for range n {
 		took, err := do(ctx)
@@ -164,8 +189,14 @@ func (l *load) phase(ctx context.Context, name string, n int, do func(context.Co
 			return p, fmt.Errorf("%s: %w", name, err)
 		}
 		p.times = append(p.times, took)
+		if p.sizes, err = l.host.measure(ctx, p.sizes); err != nil {
+			return p, fmt.Errorf("%s: %w", name, err)
+		}
 	}
-	end := l.counts()
+	end, err := l.counts()
+	if err != nil {
+		return p, err
+	}
 	slices.Sort(p.times)
 	p.longest = time.Duration(l.longest.Load())
 	for i, into := range []*int64{&p.requests, &p.refused, &p.failed, &p.closed, &p.events, &p.lost, &p.doubled, &p.turns} {
@@ -174,13 +205,20 @@ func (l *load) phase(ctx context.Context, name string, n int, do func(context.Co
 	return p, nil
 }
 
-func (l *load) counts() (out [8]int64) {
+func (l *load) counts() (out [8]int64, err error) {
 	for i, c := range []*atomic.Int64{
 		&l.requests, &l.refused, &l.failed, &l.closedSockets, &l.events, &l.lostEvents, &l.doubledEvents, &l.turns,
 	} {
 		out[i] = c.Load()
 	}
-	return out
+	for _, o := range l.others {
+		t, err := o.tally()
+		if err != nil {
+			return out, err
+		}
+		out[3], out[4], out[5], out[6] = out[3]+t.Closed, out[4]+t.Events, out[5]+t.Lost, out[6]+t.Doubled
+	}
+	return out, nil
 }
 
 // losses are acknowledged things that are not there, or are there twice, in the end.

@@ -2,7 +2,8 @@
 //
 //	go run ./examples/swap -swaps 100 -kills 20 -restarts 3
 //
-// Its HTTP clients never try anything again, and its sockets resume where they were when they are closed. While the server is
+// Its HTTP clients never try anything again, and its sockets resume where they were when they are closed; some of them can be
+// of other languages. While the server is
 // replaced nothing may fail, close, get lost or come twice. When it is killed, or the host is restarted, requests in flight
 // fail and sockets close; what was acknowledged is there afterwards, and events are neither lost nor doubled. It prints a
 // table, and exits with 1 where a number is not what it has to be.
@@ -10,10 +11,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -22,6 +25,7 @@ import (
 type options struct {
 	program                         string
 	swaps, kills, restarts, sockets int
+	clients                         string
 	verbose                         bool
 }
 
@@ -32,6 +36,7 @@ func main() {
 	flag.IntVar(&o.kills, "kills", 20, "how often it is killed")
 	flag.IntVar(&o.restarts, "restarts", 3, "how often the host is killed and started again")
 	flag.IntVar(&o.sockets, "sockets", 200, "how many WebSockets follow the events")
+	flag.StringVar(&o.clients, "clients", "", "clients in other languages that have some of them, such as node,python")
 	flag.BoolVar(&o.verbose, "v", false, "show the log of the host")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -46,7 +51,7 @@ func main() {
 }
 
 // run carries the scenario out and reports whether everything was as it has to be.
-func run(ctx context.Context, o options) (bool, error) {
+func run(ctx context.Context, o options) (ok bool, err error) {
 	h, err := newHost(ctx, o)
 	if err != nil {
 		return false, err
@@ -56,17 +61,18 @@ func run(ctx context.Context, o options) (bool, error) {
 		return false, err
 	}
 	l := newLoad(h)
-	l.begin(ctx, o.sockets)
-	defer l.end()
+	defer func() { err = errors.Join(err, l.end()) }()
+	others := strings.FieldsFunc(o.clients, func(r rune) bool { return r == ',' })
+	if err := l.begin(ctx, o.sockets, others); err != nil {
+		return false, err
+	}
 	if err := l.settle(ctx); err != nil {
 		return false, err
 	}
-	before := h.sizes(ctx)
 	swaps, err := l.phase(ctx, "swaps", o.swaps, h.swap)
 	if err != nil {
 		return false, err
 	}
-	after := h.sizes(ctx)
 	kills, err := l.phase(ctx, "kills", o.kills, h.kill)
 	if err != nil {
 		return false, err
@@ -75,12 +81,14 @@ func run(ctx context.Context, o options) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	l.end()
+	if err := l.end(); err != nil {
+		return false, err
+	}
 	lost, err := l.audit(ctx)
 	if err != nil {
 		return false, err
 	}
-	return report(os.Stdout, o, []phase{swaps, kills, restarts}, lost, before, after), nil
+	return report(os.Stdout, o, []phase{swaps, kills, restarts}, lost), nil
 }
 
 // patience bounds every wait for something that has to happen.
