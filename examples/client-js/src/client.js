@@ -29,6 +29,7 @@ export class Client {
   #opened = new Deferred();
   /** @type {Error | undefined} */
   #stopped;
+  #trouble = '';
 
   /** @param {any} options */
   constructor({ url, token, webSocket = browserWebSocket, ...rest }) {
@@ -37,7 +38,7 @@ export class Client {
     this.agents = this.#rest.agents;
     this.conversations = this.#rest.conversations;
     this.memory = this.#rest.memory;
-    this.#turns = new Turns({ ...this.#options, conversation: (id) => this.#rest.conversations.get(id) });
+    this.#turns = new Turns({ ...this.#options, conversation: (id) => this.#rest.conversations.get(id, { limit: 200 }) });
     this.#session = new Session(this.#turns, (name, value) => this.#emit(name, value));
   }
 
@@ -114,6 +115,7 @@ export class Client {
    * @param {any} value
    */
   #emit(name, value) {
+    if (name === 'reconnecting') this.#trouble = ` Last of all: ${value.reason}.`;
     if (name === 'open') this.#opened.resolve(undefined);
     this.#emitter.emit(name, value);
   }
@@ -132,12 +134,13 @@ export class Client {
   }
 
   #unreachable() {
-    return new ConnectionError('unavailable', `There was no connection to ${this.#options.url} in ${this.#options.timeoutMs} ms. Is the server running there?`, { retryable: true });
+    return new ConnectionError('unavailable', `There was no connection to ${this.#options.url} in ${this.#options.timeoutMs} ms. Is the server running there?${this.#trouble}`, { retryable: true });
   }
 }
 
-/** @param {string} url */
+/** @param {string | URL} url */
 function directory(url) {
+  if (!/^https?:\/\//.test(String(url))) throw new StagehouseError('invalid_argument', `url must be that of the API server, such as http://127.0.0.1:3001, and is ${url}.`);
   return String(url).endsWith('/') ? String(url) : `${url}/`;
 }
 

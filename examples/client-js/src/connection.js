@@ -102,17 +102,20 @@ export class Connection {
   async #live() {
     this.#begun = this.#drained = false;
     this.#readyAt = this.#retryAfterMs = 0;
-    let WebSocket, token;
+    const none = { code: 0, reason: 'the client closes', retryAfterMs: 0 };
+    let token;
     try {
-      WebSocket = await this.#options.loadWebSocket();
       token = typeof this.#options.token === 'function' ? await this.#options.token() : this.#options.token;
     } catch (error) {
-      return { code: 0, reason: `it could not be prepared: ${/** @type {Error} */ (error).message}`, retryAfterMs: 0 };
+      return { ...none, reason: `there is no token: ${/** @type {Error} */ (error).message}` };
     }
-    if (this.#over) return { code: 0, reason: 'the client closes', retryAfterMs: 0 };
-    const end = await this.#until(WebSocket, token);
-    this.#socket = undefined;
-    return end;
+    try {
+      const WebSocket = await this.#options.loadWebSocket();
+      return this.#over ? none : await this.#until(WebSocket, token);
+    } catch (error) { // there is no WebSocket, or the page may not open one
+      this.stop(/** @type {Error} */ (error));
+      return none;
+    }
   }
 
   /**
@@ -123,16 +126,17 @@ export class Connection {
   #until(WebSocket, token) {
     return new Promise((resolve) => {
       const { url, heartbeatMs, timeoutMs } = this.#options;
-      const late = setTimeout(() => socket.cut('the server did not let the client in in time'), timeoutMs);
       const socket = new Socket({
         WebSocket, url, heartbeatMs,
         onFrame: (frame) => this.#read(socket, frame, token, () => clearTimeout(late)),
         onEnd: (end) => {
           clearTimeout(late);
+          this.#socket = undefined;
           if (this.#begun) this.#owner.ended();
           resolve(end);
         },
       });
+      const late = setTimeout(() => socket.cut('the server did not let the client in in time'), timeoutMs);
       this.#socket = socket;
     });
   }

@@ -6,9 +6,9 @@ export class Rest {
   #token;
   #timeoutMs;
 
-  /** @param {{ url: string, token?: string | (() => string | Promise<string>), timeoutMs: number }} options */
+  /** @param {{ url: string, token?: string | (() => string | Promise<string>), timeoutMs: number }} options the url ends in a slash */
   constructor({ url, token, timeoutMs }) {
-    this.#base = url.endsWith('/') ? url : `${url}/`;
+    this.#base = url;
     this.#token = token;
     this.#timeoutMs = timeoutMs;
     const agent = (/** @type {string} */ id, rest = '') => `api/agents/${encodeURIComponent(id)}${rest}`;

@@ -15,8 +15,10 @@ export class Session {
   #emit;
   /** @type {Set<import('./subscription.js').Subscription>} */
   #confirmed = new Set();
-  /** @type {Set<import('./subscription.js').Subscription>} */
+  /** @type {Set<import('./subscription.js').Subscription>} not confirmed yet */
   #asked = new Set();
+  /** @type {Set<import('./subscription.js').Subscription>} of those, whose answer is to come on this socket */
+  #asking = new Set();
   /** @type {import('./connection.js').Connection | undefined} */
   #connection;
   /** @type {import('./socket.js').Socket | undefined} the one that has resumed */
@@ -114,7 +116,7 @@ export class Session {
   flush() {
     const socket = this.#socket;
     if (!socket) return;
-    for (const s of this.#asked) this.#ask(socket, s);
+    for (const s of this.#asked) if (!this.#asking.has(s)) this.#ask(socket, s);
     this.#turns.send(socket);
   }
 
@@ -140,7 +142,7 @@ export class Session {
     const ready = () => this.#ready(socket, since ? answer.recovered : undefined);
     if (!since) return ready();
     // Answered behind the replay, as every command is: by then the log has told what was accepted.
-    socket.request({ type: 'unsubscribe', agents: [], events: [] }, ready, () => {});
+    socket.request({ type: 'unsubscribe', agents: [], events: [] }, ready, (error) => this.#retry(error));
   }
 
   /**
@@ -162,8 +164,7 @@ export class Session {
    * @param {Error} error
    */
   #refused(socket, error) {
-    if (!(error instanceof ProblemError)) return; // the socket has ended, and the next one will tell
-    if (error.retryable) return this.#connection?.again(error.message, error.retryAfterMs);
+    if (this.#retry(error)) return;
     if (!this.#confirmed.size && !this.#carried) return this.#connection?.stop(error);
     for (const s of this.#confirmed) s.end(error);
     this.#confirmed.clear();
@@ -176,17 +177,31 @@ export class Session {
    * @param {import('./subscription.js').Subscription} s
    */
   #ask(socket, s) {
-    this.#asked.delete(s);
     const answered = (/** @type {any} */ answer) => {
+      this.#asking.delete(s);
       this.#place.reach(answer.head);
-      if (s.ended) return;
+      if (!this.#asked.delete(s)) return this.unsubscribe(s); // it was closed meanwhile
       this.#confirmed.add(s);
       s.confirm(answer);
     };
-    socket.request({ type: 'subscribe', ...s.filter.lists() }, answered, (error) => {
-      if (s.ended) return;
-      if (error instanceof ProblemError) s.end(error);
-      else this.#asked.add(s);
-    });
+    const refused = (/** @type {Error} */ error) => {
+      this.#asking.delete(s);
+      if (this.#retry(error)) return;
+      this.#asked.delete(s);
+      s.end(error);
+    };
+    this.#asking.add(s);
+    socket.request({ type: 'subscribe', ...s.filter.lists() }, answered, refused);
+  }
+
+  /**
+   * Comes again on another socket if an error is one that passes. It reports whether it is.
+   *
+   * @param {Error} error
+   */
+  #retry(error) {
+    if (!(error instanceof ProblemError)) return true; // the socket has ended, and there will be another one
+    if (error.retryable) this.#connection?.again(error.message, error.retryAfterMs);
+    return error.retryable;
   }
 }

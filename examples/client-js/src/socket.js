@@ -1,5 +1,8 @@
 import { ConnectionError, ProblemError } from './errors.js';
 
+/** How long the other end may take to close, where that can be hurried. */
+const CLOSE_MS = 1_000;
+
 /**
  * How a socket ended: the code and reason of the close frame, or code 0 when the client gave it up; and how long the server
  * said to wait when it last refused something.
@@ -67,12 +70,14 @@ export class Socket {
    * Gives the socket up at once. Nothing more is read from it, whatever the other end does.
    *
    * @param {string} reason
-   * @param {number} [closeCode] for the server
    */
-  cut(reason, closeCode = 1000) {
+  cut(reason) {
     if (this.#ended) return;
-    this.#ws.onmessage = this.#ws.onclose = null;
-    this.#ws.close(closeCode);
+    const ws = this.#ws;
+    const late = ws.terminate && setTimeout(() => ws.terminate(), CLOSE_MS); // ws would wait for half a minute, and Node with it
+    ws.onmessage = null;
+    ws.onclose = () => clearTimeout(late);
+    ws.close(1000);
     this.#finish(0, reason);
   }
 
@@ -95,7 +100,6 @@ export class Socket {
       this.#silences = 0;
     } else if (++this.#silences > 1) {
       this.cut('nothing comes from the server, not even an answer to a ping');
-      this.#ws.terminate?.(); // ws would wait for the other end to close, too
     } else if (this.#ws.readyState === 1) {
       this.request({ type: 'ping' }, () => {}, () => {}); // browsers have no pings of their own
     }

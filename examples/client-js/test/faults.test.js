@@ -23,6 +23,11 @@ async function follow(plays, options) {
   return { script, client, events };
 }
 
+function deferred() {
+  let resolve;
+  return { promise: new Promise((r) => (resolve = r)), resolve };
+}
+
 const next = async (events) => (await events.next()).value;
 const heard = (client, name) => new Promise((resolve) => client.on(name, resolve));
 
@@ -290,6 +295,51 @@ test('a turn whose end is gone from the log, and a conversation that cannot be r
   await assert.rejects(client.chat({ agentId: 'nyx', message: 'Hello!' }).reply, { code: 'unknown_outcome', runId: 'run_1' });
 });
 
+test('a turn whose reply is gone from the log has it from its conversation', async () => {
+  const { client, script } = await meet([async (peer) => {
+    await peer.open();
+    await peer.ack();
+    peer.send({ type: 'gap', id: 'e-20', seq: 20, requested: 'e-10', firstAvailable: 'e-21', head: 'e-30' });
+  }]);
+  const { promise: asked, resolve } = deferred();
+  script.rest = (path) => {
+    resolve(path);
+    return { messages: [{ role: 'user', runId: 'run_1' }, { role: 'agent', runId: 'run_0' }, { role: 'agent', runId: 'run_1', content: 'Hi' }] };
+  };
+  await client.connect();
+  const turn = client.chat({ agentId: 'nyx', message: 'Hello!' });
+  assert.equal((await turn.reply).content, 'Hi');
+  assert.equal(await asked, `/api/chat/conversations/${turn.conversationId}?limit=200`);
+});
+
+test('a turn that was accepted goes on over sockets, and its frames are for it alone', async () => {
+  const { client, events, script } = await follow([
+    subscribed(async (peer) => {
+      await peer.ack();
+      peer.send(event(11, 10, { type: 'chat:delta', runId: 'run_1', delta: 'He' }));
+      peer.cut();
+    }),
+    (peer) => peer.greet().then((first) => {
+      assert.deepEqual([first.since, first.agents, first.events], ['e-11', undefined, ['thought', 'chat:*']]);
+      peer.cut();
+    }),
+    async (peer) => {
+      assert.deepEqual((await peer.open()).events, ['thought', 'chat:*']);
+      peer.send(event(12, 11, { type: 'chat:delta', runId: 'run_1', delta: 'llo' }));
+      peer.send(event(13, 12, { type: 'chat:delta', runId: 'run_7', delta: 'of another' }));
+      peer.send(event(14, 13, { type: 'chat:reply', runId: 'run_1', reply: { content: 'Hello' } }));
+      peer.send(event(15, 14));
+    },
+  ]);
+  const turn = client.chat({ agentId: 'nyx', message: 'Hello!' });
+  const deltas = [];
+  for await (const delta of turn) deltas.push(delta);
+  assert.deepEqual(deltas, ['He', 'llo']);
+  assert.equal((await turn.reply).content, 'Hello');
+  assert.equal((await next(events)).seq, 15);
+  await script.done;
+});
+
 test('a turn that fails or is cancelled says why', async () => {
   const ends = [['chat:failed', 'brain_error', 'internal'], ['chat:failed', 'agent_stopped', 'agent_not_running'], ['chat:cancelled', 'cancelled', 'cancelled']];
   const { client } = await meet([async (peer) => {
@@ -373,4 +423,65 @@ test('a server that cannot let the client resume now is asked again; one that ne
   await assert.rejects(events.next(), { name: 'ProblemError', code: 'permission_denied' });
   await happening(client, 'open');
   assert.equal(client.place, 'e-40');
+});
+
+test('a subscription that is new is not turned off by one that goes', async () => {
+  const { client, script } = await meet([async (peer) => {
+    await peer.open();
+    await peer.subscribed();
+    const second = await peer.expect('subscribe');
+    const late = peer.expect('unsubscribe').then(() => assert.fail('everything is turned off'));
+    peer.answer(second, { type: 'subscribed', agents: ['*'], events: [], head: 'e-10', recovered: false });
+    peer.send(event(11, 10));
+    await Promise.race([late, peer.closed()]);
+  }]);
+  const first = client.subscribe({ events: ['thought'] });
+  await client.connect();
+  await first.ready;
+  const second = client.subscribe({ events: ['thought'] });
+  first.close();
+  assert.equal((await next(second)).seq, 11);
+  client.close();
+  await script.done;
+});
+
+test('a subscription that cannot be answered now is asked for again', async () => {
+  const { client } = await meet([
+    async (peer) => {
+      await peer.open();
+      peer.answer(await peer.expect('subscribe'), { type: 'error', code: 'rate_limited', detail: 'too many', retryable: true, retryAfterMs: 30 });
+    },
+    async (peer) => {
+      await peer.open();
+      await peer.subscribed();
+      peer.send(event(11, 10));
+    },
+  ]);
+  const events = client.subscribe({ events: ['thought'] });
+  await client.connect();
+  assert.equal((await next(events)).seq, 11);
+  assert.ok((await happening(client, 'reconnecting')).delayMs >= 30);
+});
+
+test('a server that asks for no token gets none', async () => {
+  const { client } = await meet([async (peer) => {
+    peer.send({ type: 'welcome', protocol: 1, authRequired: false, epoch: 'e' });
+    peer.send({ type: 'auth:ok', principal: 'anonymous', scopes: ['admin'] });
+    peer.answer(await peer.expect('subscribe'), { type: 'subscribed', agents: [], events: [], head: 'e-10', recovered: false });
+  }], { token: undefined });
+  await client.connect();
+});
+
+test('a server that asks for a token, and none was given', async () => {
+  const { client } = await meet([(peer) => peer.send({ type: 'welcome', protocol: 1, authRequired: true, epoch: 'e' })], { token: undefined });
+  await assert.rejects(client.connect(), { code: 'unauthenticated', message: /option token/ });
+});
+
+test('what cannot be used is told at once, and a token that cannot be had in the end', async () => {
+  assert.throws(() => new Client({ url: '127.0.0.1:3001' }), { code: 'invalid_argument' });
+  const none = { webSocket: () => assert.fail('no WebSocket here') };
+  const { client } = await meet([() => {}], none);
+  await assert.rejects(client.connect(), /no WebSocket here/);
+  const tokenless = new Client({ url: 'http://127.0.0.1:1', token: () => assert.fail('the vault is shut'), timeoutMs: 50 });
+  await assert.rejects(tokenless.connect(), { code: 'unavailable', message: /the vault is shut/ });
 });

@@ -122,6 +122,23 @@ test('another client goes on from a place that was kept', async () => {
   assert.throws(() => later.subscribe({ since: place }), { code: 'failed_precondition' });
 });
 
+test('turns that are in flight when the API process dies get their replies at the next one', async () => {
+  const client = await connected();
+  const first = client.chat({ agentId: 'aria', message: 'Hello!' });
+  await first.accepted;
+  const { pid } = await host.api();
+  const more = Array.from({ length: 12 }, (_, i) => client.chat({ agentId: 'aria', conversationId: first.conversationId, message: `And ${i}?` }));
+  await Promise.all(more.map((turn) => turn.accepted));
+  let inFlight;
+  client.on('reconnecting', () => (inFlight ??= more.filter((turn) => !turn.over).length));
+  await host.killApi(pid);
+  const replies = await Promise.all([first, ...more].map((turn) => turn.reply));
+  const { messages } = await client.conversations.get(first.conversationId, { limit: 200 });
+  assert.deepEqual(messages.filter((m) => m.role === 'agent').map((m) => m.id), replies.map((r) => r.id));
+  assert.equal(messages.filter((m) => m.role === 'user').length, 13);
+  assert.ok(inFlight > 0, `${inFlight} turns were in flight`);
+});
+
 test('events come once and in order, and turns get their ends, over reloads, kills and a restart', async () => {
   const client = await connected();
   const events = client.subscribe({ agents: ['nyx'], events: ['updated'] });

@@ -53,9 +53,9 @@ export class Host {
     return JSON.parse(await this.command('ext', 'list', '--json')).extensions[0];
   }
 
-  /** Kills the API process, and returns when the next one serves. */
-  async killApi() {
-    const { pid } = await this.api();
+  /** Kills the API process, and returns when the next one serves. It does the first without waiting for anything if the pid is given. */
+  async killApi(pid) {
+    pid ??= (await this.api()).pid;
     process.kill(pid, 'SIGKILL');
     await until('the next API process', async () => {
       const next = await this.api();

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 
 /**
@@ -6,14 +7,16 @@ import { WebSocketServer } from 'ws';
  * all that follow. `done` resolves when the last one has been played once; `close` throws what any of them has thrown.
  */
 export class Script {
-  #server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  #http = createServer((request, response) => response.end(JSON.stringify(this.rest(request.url)))).listen(0, '127.0.0.1');
+  #server = new WebSocketServer({ server: this.#http });
   #error;
   sockets = 0;
+  rest = () => 'nothing';
 
   static async serve(...plays) {
     const script = new Script();
-    await once(script.#server, 'listening');
-    script.url = `http://127.0.0.1:${script.#server.address().port}`;
+    await once(script.#http, 'listening');
+    script.url = `http://127.0.0.1:${script.#http.address().port}`;
     script.done = new Promise((resolve) => {
       script.#server.on('connection', async (ws) => {
         const play = plays[Math.min(script.sockets++, plays.length - 1)];
@@ -27,6 +30,8 @@ export class Script {
   close() {
     for (const ws of this.#server.clients) ws.terminate();
     this.#server.close();
+    this.#http.close();
+    this.#http.closeAllConnections();
     if (this.#error) throw this.#error;
   }
 }
