@@ -8,7 +8,7 @@ RESTARTS ?= 3
 CLIENTS ?= python
 BIN := bin
 
-.PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node swap bench clean
+.PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js swap bench clean
 
 build: ## the host, with the built-in extensions inside
 	$(GO) build -trimpath -o $(BIN)/stagehouse ./host/cmd/stagehouse
@@ -56,6 +56,9 @@ fuzz: ## every fuzz target for FUZZTIME
 e2e-node: build ## the reference page from Node, with the ws package
 	cd examples/e2e/node && npm ci --no-audit --no-fund && STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
 
+client-js: build ## the JavaScript client library, against the program and against a server that misbehaves
+	cd examples/client-js && npm ci --no-audit --no-fund && npm run check && STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
+
 swap: build ## replaces, kills and restarts the program under load, and counts what clients see of it
 	$(GO) run ./examples/swap -program $(BIN)/stagehouse -swaps $(SWAPS) -kills $(KILLS) -restarts $(RESTARTS) -clients $(CLIENTS)
 
@@ -63,4 +66,4 @@ bench: ## ratios against named baselines
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
 
 clean:
-	rm -rf $(BIN) plugins examples/e2e/node/node_modules
+	rm -rf $(BIN) plugins examples/e2e/node/node_modules examples/client-js/node_modules

@@ -1,0 +1,2 @@
+// The package is optional here, and its own types are not needed.
+declare module "ws";

@@ -1,0 +1,287 @@
+/** A kind of error: one of the server's codes, or one of this library's own. */
+export type Code =
+  | 'unknown_outcome' // it may have happened or not; look before you do it again
+  | 'lost' // the connection broke under a command
+  | 'closed' // the client or the subscription was closed
+  | 'overflow' // more was waiting to be read than the buffer holds
+  | (string & {});
+
+export class StagehouseError extends Error {
+  constructor(code: string, message: string, more?: { retryable?: boolean; cause?: unknown });
+  /** Stable; depend on it. */
+  code: Code;
+  /** Whether the same call may succeed later, without being done twice. */
+  retryable: boolean;
+}
+
+/** What the server has answered instead of what was asked for: RFC 9457, over REST or in a frame. */
+export class ProblemError extends StagehouseError {
+  constructor(problem: Record<string, any>);
+  title: string;
+  /** The HTTP status; 0 if it came over the socket. */
+  status: number;
+  errors: { location: string; message: string }[];
+  /** Finds the request in the server's log. */
+  requestId: string;
+  /** 0 = the server did not say. */
+  retryAfterMs: number;
+  /** Of a turn that was accepted nevertheless; "" = none. */
+  runId: string;
+  conversationId: string;
+}
+
+/** A connection that could not be made, or is no more. */
+export class ConnectionError extends StagehouseError {
+  constructor(code: string, message: string, more?: { retryable?: boolean; cause?: unknown; closeCode?: number });
+  /** Of the close frame; 0 = there was none. */
+  closeCode: number;
+}
+
+/** What has become of a message, when it is not a reply. */
+export class TurnError extends StagehouseError {
+  constructor(code: string, message: string, more?: { retryable?: boolean; cause?: unknown; runId?: string; conversationId?: string; reason?: string });
+  /** "" = it is not known to have been accepted. */
+  runId: string;
+  conversationId: string;
+  /** The server's, such as `host_restarted`; "" = it did not say. */
+  reason: string;
+}
+
+export interface Options {
+  /** Where the API server is, such as `https://agents.example.com`; a path in front of /api and /ws is kept. */
+  url: string;
+  /** A token of the server, or what finds one; it is called for every connection and every request. */
+  token?: string | (() => string | Promise<string>);
+  /** Until `connect` has a connection, a message is accepted, a socket is let in, a request is answered. Default 30000. */
+  timeoutMs?: number;
+  /** Silence after which the server is pinged; after the same time again it counts as gone. Default 15000. */
+  heartbeatMs?: number;
+  /** How many events of a subscription, and pieces of a reply, may wait to be read. Default 4096. */
+  buffer?: number;
+  /** The waits between two attempts: a random part of baseMs, of twice that, and so on up to maxMs. Default 250, 15000. */
+  retry?: { baseMs: number; maxMs: number };
+  /** Finds the constructor of WebSockets. Default: the global one; on a Node without, that of the package ws. */
+  webSocket?: () => unknown;
+}
+
+/**
+ * A client of one API server.
+ *
+ * It keeps one socket open from `connect` to `close`. When that one breaks, it opens another, and everything goes on where it was:
+ * every event comes once and in order, and a turn that was accepted gets its end. A message is never sent twice.
+ */
+export class Client {
+  constructor(options: Options);
+
+  readonly agents: Agents;
+  readonly conversations: Conversations;
+  readonly memory: Memory;
+
+  /** The place in the event log up to which everything has been given out; "" before there is one. See `since`. */
+  readonly place: string;
+
+  /**
+   * Resolves when there is a connection. It goes on trying until the server refuses the token or the origin, or the time is over;
+   * then it rejects, and so does everything that waits.
+   */
+  connect(): Promise<void>;
+
+  /**
+   * Asks for events. A list that is absent means all; events may be named in full (`agent:thought`), short (`thought`), or by
+   * family (`chat:*`). With `since`, which only the first subscription before `connect` may have, it begins behind that place.
+   */
+  subscribe(lists?: { agents?: string[]; events?: string[]; since?: string; buffer?: number }): Subscription;
+
+  /**
+   * Listens to what happens, and returns a function that ends this. An event of the log is told once if any subscription lets
+   * it through, under the name of its type.
+   */
+  on<K extends keyof Happenings>(name: K, listener: (value: Happenings[K]) => void): () => void;
+
+  /**
+   * Sends a message, to an agent or to whoever fits best. It waits for a connection if there is none, and is then sent once. If
+   * the socket breaks before the server has accepted it, the log is asked whether it did; if that does not tell, the turn fails with
+   * the code `unknown_outcome`. Aborting the signal ends the waiting, not the turn.
+   */
+  chat(order: Order & { signal?: AbortSignal }): Turn;
+
+  /** Sends a message over REST and waits for the reply. Without an answer it rejects with the code `unknown_outcome`. */
+  send(order: Order, options?: { timeoutMs?: number }): Promise<SendAnswer>;
+
+  /** Ends everything: loops end, what waits rejects with the code `closed`, or `unknown_outcome` if it was sent. */
+  close(): void;
+}
+
+export interface Happenings extends EventsByType {
+  /** There is a connection again. `recovered` is absent if there was nothing to go on with; if it is false, a gap follows. */
+  open: { recovered?: boolean };
+  /** The connection is lost, and another one will be tried. */
+  reconnecting: { attempt: number; delayMs: number; closeCode: number; reason: string };
+  /** The server goes, and says when to come again. */
+  draining: { resume?: string; retryAfterMs: number };
+  /** The server complains about something that was no command. */
+  problem: ProblemError;
+  /** It is over, with an error if nobody wished it. */
+  closed: { error?: Error };
+}
+
+/** Events, each once and in order. Leaving the loop ends it. A gap comes through every subscription. */
+export interface Subscription extends AsyncIterableIterator<Event> {
+  /** Resolves with the server's answer; what happens from then on is in the subscription. Rejects if it is refused. */
+  readonly ready: Promise<{ agents: string[]; events: string[]; head: string; recovered?: boolean }>;
+  close(): void;
+}
+
+export interface Order {
+  message: string;
+  /** Absent: whoever fits best. */
+  agentId?: string;
+  /** The conversation to go on with, or a name for a new one. Absent: a new one. */
+  conversationId?: string;
+  /** Hints for routing and for the agent's brain. */
+  context?: object;
+}
+
+/** One message and what comes of it. Iterating over it gives the pieces of the reply. */
+export interface Turn extends AsyncIterable<string> {
+  readonly deltas: AsyncIterableIterator<string>;
+  /** Resolves when the message is durable. */
+  readonly accepted: Promise<{ runId: string; agentId: string; conversationId: string; route?: RouteDecision }>;
+  /** Resolves with the reply; rejects with a TurnError or a ProblemError. */
+  readonly reply: Promise<Message>;
+  /** "" before it is accepted. */
+  readonly runId: string;
+  readonly conversationId: string;
+}
+
+export interface Agents {
+  list(query?: { status?: string; skill?: string; limit?: number; cursor?: string }): Promise<{ agents: Agent[]; nextCursor: string }>;
+  get(id: string): Promise<Agent>;
+  /** An absent member stays as it is, null clears it. With `ifRevision`, only if the agent still has that one. */
+  update(id: string, patch: AgentPatch, options?: { ifRevision?: number }): Promise<Agent>;
+  start(id: string): Promise<Agent>;
+  stop(id: string): Promise<Agent>;
+}
+
+export interface Conversations {
+  list(query?: { agentId?: string; limit?: number; cursor?: string }): Promise<{ conversations: ConversationSummary[]; nextCursor: string }>;
+  get(id: string, query?: { limit?: number; cursor?: string }): Promise<ConversationSummary & { messages: Message[]; nextCursor: string }>;
+}
+
+export interface Memory {
+  store(memory: { agentId: string; content: string; metadata?: object; shared?: boolean }): Promise<MemoryItem>;
+  search(query: { q: string; agentId?: string; limit?: number }): Promise<{ results: { memory: MemoryItem; score: number }[] }>;
+  get(agentId: string, id: string): Promise<MemoryItem>;
+}
+
+export interface Emotion {
+  name: string;
+  intensity: number;
+  valence: number;
+  arousal: number;
+}
+
+export interface Agent {
+  id: string;
+  name: string;
+  description: string;
+  status: 'stopped' | 'starting' | 'running' | 'stopping' | 'failed';
+  statusReason?: string;
+  skills: string[];
+  brain: string | { provider: string; [option: string]: unknown };
+  persona: string;
+  metadata: object;
+  emotion: Emotion;
+  revision: number;
+  createdAt: string;
+  updatedAt: string;
+}
+
+export interface AgentPatch {
+  name?: string | null;
+  description?: string | null;
+  skills?: string[] | null;
+  persona?: string | null;
+  brain?: Agent['brain'] | null;
+  metadata?: object | null;
+}
+
+export interface Message {
+  id: string;
+  conversationId: string;
+  role: 'user' | 'agent' | 'system';
+  content: string;
+  agentId?: string;
+  runId?: string;
+  emotion?: Emotion;
+  createdAt: string;
+}
+
+export interface ConversationSummary {
+  id: string;
+  principal: string;
+  title: string;
+  agentId: string;
+  messageCount: number;
+  createdAt: string;
+  updatedAt: string;
+}
+
+export interface MemoryItem {
+  id: string;
+  agentId: string;
+  principal: string;
+  shared: boolean;
+  content: string;
+  metadata: object;
+  createdAt: string;
+}
+
+export interface RouteDecision {
+  agentId: string;
+  reason: string;
+  threshold: number;
+  candidates: { agentId: string; score: number; reasons: string[] }[];
+}
+
+export interface SendAnswer {
+  conversationId: string;
+  runId: string;
+  agentId: string;
+  message: Message;
+  reply: Message;
+  route?: RouteDecision;
+}
+
+interface Common<T extends string> {
+  type: T;
+  /** Its place in the log. */
+  id: string;
+  seq: number;
+  prevSeq?: number;
+  agentId?: string;
+  conversationId?: string;
+  runId?: string;
+  time?: string;
+}
+
+/** What a type of event has beside the members that all have. */
+interface Payloads {
+  'agent:thought': { thought: string };
+  'agent:emotion': { emotion: string; intensity: number; valence: number; arousal: number };
+  'agent:action': { action: string; input: object; result: object };
+  'agent:status': { status: Agent['status']; previous: Agent['status']; reason?: string; revision: number };
+  'agent:updated': { revision: number };
+  'chat:queued': { position: number; message: Message };
+  'chat:started': { messageId: string };
+  'chat:delta': { delta: string; index: number };
+  'chat:reply': { reply: Message };
+  'chat:failed': { reason: string; error?: string };
+  'chat:cancelled': { reason: string };
+  /** Events between two places are not there any more: read the state anew. */
+  gap: { requested: string; firstAvailable: string; head: string };
+}
+
+type EventsByType = { [T in keyof Payloads]: Common<T> & Payloads[T] };
+
+export type Event = EventsByType[keyof EventsByType];
