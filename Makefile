@@ -5,7 +5,7 @@ FUZZTIME ?= 10s
 SWAPS ?= 100
 KILLS ?= 20
 RESTARTS ?= 3
-CLIENTS ?= python
+CLIENTS ?= node,python
 BIN := bin
 
 .PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js swap bench clean
@@ -59,7 +59,8 @@ e2e-node: build ## the reference page from Node, with the ws package
 client-js: build ## the JavaScript client library, against the program and against a server that misbehaves
 	cd examples/client-js && npm ci --no-audit --no-fund && npm run check && STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
 
-swap: build ## replaces, kills and restarts the program under load, and counts what clients see of it
+swap: build ## replaces, kills and restarts the program under load, and counts what clients see of it; needs Node and Python
+	cd examples/client-js && npm ci --no-audit --no-fund
 	$(GO) run ./examples/swap -program $(BIN)/stagehouse -swaps $(SWAPS) -kills $(KILLS) -restarts $(RESTARTS) -clients $(CLIENTS)
 
 bench: ## ratios against named baselines

@@ -20,7 +20,7 @@ const mib = 1 << 20
 
 var measures = []measure{
 	{"processes of the host", func(s sizes) float64 { return float64(s.processes) }, 1, 0},
-	{"goroutines of the host", func(s sizes) float64 { return float64(s.goroutines) }, 1, 8},
+	{"goroutines of the host", func(s sizes) float64 { return float64(s.goroutines) }, 1, 25},
 	{"open files of the host", func(s sizes) float64 { return float64(s.files) }, 1, 4},
 	{"open files of the API server", func(s sizes) float64 { return float64(s.apiFiles) }, 1, 12},
 	{"MiB of the host's heap", func(s sizes) float64 { return float64(s.heap) / mib }, 1.5, 16},
@@ -36,13 +36,14 @@ func flat(w io.Writer, all []sizes, grown func(format string, args ...any)) {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "\tthe first %d swaps\tthe last %d\t\n", quarter, quarter)
 	for _, m := range measures {
-		first, last := m.median(all[:quarter]), m.median(all[len(all)-quarter:])
-		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t\n", m.name, first, last)
-		if last > m.times*first+m.beyond {
+		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t\n", m.name, m.median(all[:quarter]), m.median(all[len(all)-quarter:]))
+	}
+	_ = t.Flush()
+	for _, m := range measures {
+		if first, last := m.median(all[:quarter]), m.median(all[len(all)-quarter:]); last > m.times*first+m.beyond {
 			grown("the %s grow from swap to swap: %.0f became %.0f", m.name, first, last)
 		}
 	}
-	_ = t.Flush()
 }
 
 func (m measure) median(of []sizes) float64 {
