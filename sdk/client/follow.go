@@ -27,6 +27,8 @@ func (c *Client) newFollower(want command, place schema.Cursor) *follower {
 
 // begin opens the first socket. It gives up when the server is not there for as long as the settings say.
 func (f *follower) begin(ctx context.Context) error {
+	ctx, stop := f.c.lifetime(ctx)
+	defer stop(nil)
 	bounded, cancel := context.WithTimeout(ctx, f.c.openTimeout)
 	defer cancel()
 	for {

@@ -18,6 +18,7 @@ const protocol = 1
 const (
 	typeWelcome   = "welcome"
 	typeAuth      = "auth"
+	typeAuthOK    = "auth:ok"
 	typeAuthError = "auth:error"
 	typeSubscribe = "subscribe"
 	typeMessage   = "chat:message"

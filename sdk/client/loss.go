@@ -52,6 +52,33 @@ type hints struct {
 	again  time.Duration // of server:draining
 	pause  time.Duration // of the last error that was about the rate limit
 	denied *Error        // of auth:error
+	known  bool          // the token was good
+	late   bool          // the token came too late for the server, or its answer: nothing is said about it
+}
+
+// take notes what a frame says about the end of the socket.
+func (h *hints) take(f frame) error {
+	switch f.Type {
+	case typeAuthOK:
+		h.known = true
+		return nil
+	case typeDraining, typeError, typeAuthError:
+	default:
+		return nil
+	}
+	var p problem
+	if err := f.as(&p); err != nil {
+		return err
+	}
+	switch e := p.err(); {
+	case f.Type == typeDraining: // the place that it names is the one that is held here, unless something is lost
+		h.again = e.RetryAfter
+	case f.Type == typeAuthError: // which has an id if it answers
+		h.denied, h.late = e, !h.known && f.ID == nil
+	case e.Code == schema.CodeRateLimited:
+		h.pause = e.RetryAfter
+	}
+	return nil
 }
 
 // closed returns what to do about an error of reading.
@@ -63,7 +90,7 @@ func (h hints) closed(err error) *loss {
 	l := &loss{cause: fmt.Errorf("the server has closed the socket with %d %s", c.Code, c.Reason), wait: h.again}
 	switch c.Code {
 	case closeAuth:
-		l.final = true
+		l.final = !h.late
 		if l.cause = h.denied; h.denied == nil {
 			l.cause = &Error{Code: schema.CodeUnauthenticated, Message: c.Reason}
 		}

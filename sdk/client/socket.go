@@ -126,26 +126,6 @@ func (s *socket) over(ctx context.Context, said hints, err error) *loss {
 	}
 }
 
-// take notes what a frame says about the end of the socket.
-func (h *hints) take(f frame) error {
-	if f.Type != typeDraining && f.Type != typeError && f.Type != typeAuthError {
-		return nil
-	}
-	var p problem
-	if err := f.as(&p); err != nil {
-		return err
-	}
-	switch e := p.err(); {
-	case f.Type == typeDraining: // its place is the one that we hold, or an earlier one than it should be
-		h.again = e.RetryAfter
-	case f.Type == typeAuthError:
-		h.denied = e
-	case e.Code == schema.CodeRateLimited:
-		h.pause = e.RetryAfter
-	}
-	return nil
-}
-
 // beat pings, and ends a connection on which nothing comes any more.
 func (s *socket) beat(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
@@ -194,8 +174,8 @@ func (s *socket) greet(ctx context.Context, token string) error {
 		return &Error{Code: schema.CodeUnauthenticated, Message: "the server wants a token: give the client one with WithToken"}
 	}
 	s.limit = w.Limits.FrameBytes
-	if w.AuthRequired {
-		_, err = s.ask(ctx, command{Type: typeAuth, Token: token})
+	if w.AuthRequired { // a socket that waits longer than a moment for the rate limit would be too late
+		_, err = s.exchange(ctx, command{Type: typeAuth, Token: token})
 	}
 	return err
 }
