@@ -21,14 +21,20 @@ import (
 
 	"github.com/stagehouse/stagehouse/host/guard"
 	"github.com/stagehouse/stagehouse/host/local"
+	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// managed runs the API server as a process of a manager in this one, and returns how it is run.
-func managed(t *testing.T) (*plugin.Manager, schema.Services, plugin.Spec) {
+// managed runs the API server as a process of a manager in this one, and returns how it is run. A brain may take the place of the
+// one that is built in.
+func managed(t *testing.T, brains ...brain.Factory) (*plugin.Manager, schema.Services, plugin.Spec) {
 	t.Helper()
-	runtime, err := local.Open(t.Context(), local.Options{Dir: t.TempDir()})
+	options := local.Options{Dir: t.TempDir(), Brains: map[string]brain.Factory{}}
+	for _, b := range brains {
+		options.Brains[local.BuiltinBrain] = b
+	}
+	runtime, err := local.Open(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}

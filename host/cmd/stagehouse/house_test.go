@@ -83,6 +83,10 @@ func TestImportArrows(t *testing.T) {
 			never(p.Deps, "the boundary knows neither side", func(d string) bool { return within(d, "host", "sdk", "extension") })
 		case within(p.ImportPath, "host"):
 			never(p.Deps, "the host knows no extension and not their sdk", func(d string) bool { return within(d, "sdk", "extension") })
+		case within(p.ImportPath, "sdk/client"):
+			never(p.Deps, "a client needs the contract, the standard library and a WebSocket", func(d string) bool {
+				return strings.Contains(strings.Split(d, "/")[0], ".") && d != p.ImportPath && d != module+"schema" && !strings.HasPrefix(d, "github.com/coder/websocket")
+			})
 		case within(p.ImportPath, "sdk"):
 			never(p.Deps, "the sdk knows no host", func(d string) bool {
 				return within(d, "host", "extension", "plugin") && !within(d, "plugin/protocol", "plugin/tether")

@@ -1,0 +1,38 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// StoreMemory has an agent remember something.
+func (c *Client) StoreMemory(ctx context.Context, m schema.NewMemory) (item schema.MemoryItem, err error) {
+	body := struct {
+		AgentID  string        `json:"agentId"`
+		Content  string        `json:"content"`
+		Metadata schema.Object `json:"metadata,omitempty"`
+		Shared   bool          `json:"shared,omitempty"`
+	}(m)
+	err = c.call(ctx, request{verb: "store memory", method: http.MethodPost, path: "/api/memory/store", body: body, once: true}, &item)
+	return item, err
+}
+
+// SearchMemory returns the memories that the words of the query fit best, best first.
+func (c *Client) SearchMemory(ctx context.Context, q schema.MemoryQuery) ([]schema.MemoryHit, error) {
+	var found struct {
+		Results []schema.MemoryHit `json:"results"`
+	}
+	query := page(q.Limit, "", "q", q.Text, "agentId", q.AgentID)
+	err := c.call(ctx, request{verb: "search memories", method: http.MethodGet, path: "/api/memory/search", query: query}, &found)
+	return found.Results, err
+}
+
+// Memory returns one memory of an agent.
+func (c *Client) Memory(ctx context.Context, agentID, id string) (item schema.MemoryItem, err error) {
+	path := agentPath(agentID) + "/memories/" + url.PathEscape(id)
+	err = c.call(ctx, request{verb: "get memory", method: http.MethodGet, path: path, ids: []string{agentID, id}}, &item)
+	return item, err
+}
