@@ -56,7 +56,7 @@ func (l *load) took(d time.Duration) {
 
 func (l *load) ending() bool { return l.over.Load() }
 
-// begin starts the clients. The sockets are shared out among those of this program and those in other languages.
+// begin starts the clients. The sockets are shared out among raw ones, the client library, and clients in other languages.
 func (l *load) begin(ctx context.Context, sockets int, others []string) error {
 	ctx, l.cancel = context.WithCancel(ctx)
 	for range 2 {
@@ -70,8 +70,15 @@ func (l *load) begin(ctx context.Context, sockets int, others []string) error {
 	}
 	writer := l.client(false)
 	l.again(func() error { time.Sleep(5 * time.Millisecond); return writer.touch() }, writer)
-	share := sockets / (1 + len(others))
-	for range sockets - share*len(others) {
+	share := sockets / (2 + len(others))
+	for range share {
+		l.all.Go(func() {
+			if err := l.library(ctx); err != nil && !l.ending() && ctx.Err() == nil {
+				l.failure("the client library gave up", err)
+			}
+		})
+	}
+	for range sockets - share*(1+len(others)) {
 		s := &socket{load: l}
 		l.reconnect(ctx, func() error { return s.follow(ctx) })
 	}
