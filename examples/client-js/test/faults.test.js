@@ -278,9 +278,13 @@ test('a message that waits for a connection is sent when there is one', async ()
   assert.equal((await turn.reply).content, 'Hi');
 });
 
-test('a message that found no connection in time was not sent, and one that is too big is not', async () => {
-  const { client } = await meet([(peer) => peer.open({ limits: { frameBytes: 300 } })], { timeoutMs: 60 });
+test('a message that found no connection in time was not sent', async () => {
+  const { client } = await meet([() => {}], { timeoutMs: 50 });
   await assert.rejects(client.chat({ agentId: 'nyx', message: 'Hello!' }).reply, { code: 'unavailable', retryable: true });
+});
+
+test('a message that is too big is not sent', async () => {
+  const { client } = await meet([(peer) => peer.open({ limits: { frameBytes: 300 } })]);
   await client.connect();
   await assert.rejects(client.chat({ agentId: 'nyx', message: 'ü'.repeat(140) }).reply, { code: 'too_large' });
 });
@@ -484,4 +488,75 @@ test('what cannot be used is told at once, and a token that cannot be had in the
   await assert.rejects(client.connect(), /no WebSocket here/);
   const tokenless = new Client({ url: 'http://127.0.0.1:1', token: () => assert.fail('the vault is shut'), timeoutMs: 50 });
   await assert.rejects(tokenless.connect(), { code: 'unavailable', message: /the vault is shut/ });
+});
+
+test('a turn that is carried on keeps its events when the last subscription goes', async () => {
+  const { client, events } = await follow([
+    subscribed(async (peer) => {
+      await peer.ack();
+      peer.cut();
+    }),
+    async (peer) => {
+      await peer.open();
+      peer.send(event(11, 10));
+      assert.equal((await peer.next()).type, 'chat:message', 'and not everything is turned off');
+      peer.send(event(12, 11, { type: 'chat:reply', runId: 'run_1', reply: { content: 'Hi' } }));
+    },
+  ]);
+  const turn = client.chat({ agentId: 'nyx', message: 'Hello!' });
+  await next(events);
+  events.close();
+  client.chat({ agentId: 'nyx', message: 'behind an unsubscribe, if there were one' });
+  assert.equal((await turn.reply).content, 'Hi');
+});
+
+test('a subscription that is closed before its answer is turned off by it', async () => {
+  const { client, script } = await meet([async (peer) => {
+    await peer.open();
+    const { id } = await peer.expect('subscribe');
+    events.close();
+    peer.send({ type: 'subscribed', id, agents: ['*'], events: [], head: 'e-10', recovered: false });
+    await peer.expect('unsubscribe');
+    await peer.expect('unsubscribe');
+  }]);
+  const events = client.subscribe();
+  await client.connect();
+  await assert.rejects(events.ready, { code: 'closed' });
+  await script.done;
+});
+
+test('after a server that drained, attempts are counted anew, and what it said holds once', async () => {
+  const drains = async (peer) => {
+    await peer.open();
+    peer.send({ type: 'server:draining', retryAfterMs: 50 });
+    peer.close(1012, 'restart');
+  };
+  const { client, script } = await meet([drains, drains, async (peer) => {
+    await peer.open();
+    peer.cut();
+  }, (peer) => peer.open()]);
+  const waits = [];
+  client.on('reconnecting', (wait) => waits.push(wait));
+  await client.connect();
+  await script.done;
+  assert.deepEqual(waits.map((w) => w.attempt), [1, 1, 2]);
+  assert.deepEqual(waits.map((w) => w.delayMs >= 50), [true, true, false]);
+});
+
+test('an ack that comes too late changes nothing any more', async () => {
+  const { client, script } = await meet([
+    async (peer) => {
+      await peer.open();
+      const { id } = await peer.expect('chat:message');
+      await turn.reply.catch(() => {});
+      peer.send({ type: 'ack', id, runId: 'run_1', agentId: 'nyx', conversationId: turn.conversationId });
+      peer.close(1012, 'restart');
+    },
+    async (peer) => assert.equal((await peer.open()).since, undefined, 'nothing is to go on'),
+  ], { timeoutMs: 1000 });
+  await client.connect();
+  const turn = client.chat({ agentId: 'nyx', message: 'Hello!' });
+  await assert.rejects(turn.reply, { code: 'unknown_outcome', runId: '' });
+  await script.done;
+  assert.equal(turn.runId, '');
 });

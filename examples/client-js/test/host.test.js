@@ -184,8 +184,8 @@ class Traffic {
   }
 
   goesOn() {
-    const enough = this.#rounds + 3;
-    return until('three more turns to end', () => this.#rounds >= enough);
+    const enough = this.#rounds + 2;
+    return until('two more turns to end', () => this.#rounds >= enough);
   }
 
   async stop() {

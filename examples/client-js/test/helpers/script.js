@@ -75,12 +75,15 @@ class Peer {
   /** Returns the next frame of a type; those before it are let go. */
   async expect(type) {
     for (;;) {
-      while (this.#frames.length) {
-        const frame = this.#frames.shift();
-        if (frame.type === type) return frame;
-      }
-      await new Promise((resolve) => (this.#waiting = resolve));
+      const frame = await this.next();
+      if (frame.type === type) return frame;
     }
+  }
+
+  /** Returns the next frame. */
+  async next() {
+    while (!this.#frames.length) await new Promise((resolve) => (this.#waiting = resolve));
+    return this.#frames.shift();
   }
 
   /** Answers a command. */
