@@ -115,7 +115,7 @@ func (l *lifetime) addresses() []string {
 
 func (l *lifetime) serve(ln net.Listener, handler http.Handler) {
 	s := &server{http: &http.Server{
-		Handler:           expecting(handler),
+		Handler:           l.expecting(handler),
 		ConnContext:       withConn,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
@@ -140,11 +140,7 @@ func (s *server) connState() func(net.Conn, http.ConnState) {
 	var mu sync.Mutex
 	active := map[net.Conn]bool{}
 	return func(c net.Conn, state http.ConnState) {
-		if state == http.StateIdle {
-			if moving := handover.Of(c); moving != nil {
-				moving.IdleAfterRequest()
-			}
-		}
+		tell(handover.Of(c), state)
 		mu.Lock()
 		defer mu.Unlock()
 		if state == http.StateActive {
@@ -156,6 +152,17 @@ func (s *server) connState() func(net.Conn, http.ConnState) {
 	}
 }
 
+// tell tells a connection, if it is one that can move, what the server does with it.
+func tell(c *handover.Conn, state http.ConnState) {
+	switch {
+	case c == nil:
+	case state == http.StateActive:
+		c.Active()
+	case state == http.StateIdle:
+		c.IdleAfterRequest()
+	}
+}
+
 // connKey is under which the handler finds the connection of its request.
 type connKey struct{}
 
@@ -164,11 +171,17 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 }
 
 // expecting tells the connection of every request how long its body is: net/http reads ahead, and may have read more than
-// the request when it has answered it.
-func expecting(next http.Handler) http.Handler {
+// the request when it has answered it. And it tells the client, while the process leaves, which answer is the last one.
+func (l *lifetime) expecting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, _ := r.Context().Value(connKey{}).(*handover.Conn); c != nil {
+		c, _ := r.Context().Value(connKey{}).(*handover.Conn)
+		last := l.leaving.Load() // of a connection below a wrapper that hides it
+		if c != nil {
 			c.Expect(r.ContentLength)
+			last = c.Last()
+		}
+		if last && r.Header.Get("Upgrade") == "" { // whose answer has a Connection of its own
+			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -244,17 +257,15 @@ const (
 	afterHandOver = time.Second // what is left of the drain for connections that did not move
 )
 
-// handOver gives the connections to the generation after. What is in flight finishes here, and moves then.
+// handOver gives the connections to the generation after. What is in flight finishes here, and moves then. What cannot move,
+// or has no way to go, is told to come again.
 func (l *lifetime) handOver(ctx context.Context, move func(context.Context)) {
-	if !l.replaced.Load() {
+	if _, none := l.others.(alone); none || !l.replaced.Load() {
 		return
 	}
 	waiting, cancel := context.WithTimeout(ctx, successorWait)
 	to := l.others.Successor(waiting)
 	cancel()
-	if to == nil {
-		return
-	}
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(afterHandOver, time.Until(deadline)/2)))

@@ -187,6 +187,12 @@ func (s *sender) abandon() {
 	s.waiting = nil
 }
 
+func (s *sender) isBroken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
 func (s *sender) close() {
 	s.abandon()
 	<-s.done

@@ -3,7 +3,9 @@ package handover
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +20,10 @@ type Set struct {
 	log     *slog.Logger
 	serving <-chan struct{}
 	leaving chan struct{}
+	grace   time.Duration
 
-	to atomic.Pointer[sender] // set before leaving is closed
+	to    atomic.Pointer[sender] // set before leaving is closed
+	since atomic.Int64           // when it was closed, in nanoseconds of Unix time
 
 	mu        sync.Mutex
 	listeners []*Listener
@@ -33,7 +37,7 @@ type Set struct {
 
 // New returns a set whose listeners accept once serving is closed.
 func New(serving <-chan struct{}, log *slog.Logger) *Set {
-	return &Set{log: log, serving: serving, leaving: make(chan struct{}), conns: map[*Conn]struct{}{}}
+	return &Set{log: log, serving: serving, leaving: make(chan struct{}), grace: defaultGrace, conns: map[*Conn]struct{}{}}
 }
 
 // Listen returns a listener of the set on top of ln, which it owns from now on.
@@ -112,14 +116,19 @@ func (s *Set) hold(c *Conn) {
 	s.conns[c] = struct{}{}
 }
 
-// Leave hands everything over: listeners stop accepting, and connections move as they become idle. move moves those that
-// are detached; it is called at once, and again when no server has a connection any more, for those that were detached
-// meanwhile. Leave returns when all have moved that can, or when ctx is done, and how many connections servers still have
-// then. left is called when nothing is accepted any more. It owns to, and is called once.
+// Leave hands everything over: listeners stop accepting, and connections move as they become idle. Those that cannot move
+// are served until they have had their last answer (see [Conn.Last]), or nothing has happened on them for a grace; with a nil
+// to that is all of them. move moves those that are detached, or tells their clients to come again; it is called at
+// once, and again when servers have no connection in use any more, for those that were detached meanwhile. Leave returns
+// then, or when ctx is done, and how many connections are still in use. left is called when nothing is accepted any more.
+// Leave owns to, and is called once.
 func (s *Set) Leave(ctx context.Context, to *net.UnixConn, left func(), move func(context.Context)) int {
-	out := newSender(to)
-	defer out.close()
-	s.to.Store(out)
+	if to != nil {
+		out := newSender(to)
+		defer out.close()
+		s.to.Store(out)
+	}
+	s.since.Store(time.Now().UnixNano())
 	close(s.leaving)
 	s.mu.Lock()
 	for _, l := range s.listeners {
@@ -135,35 +144,39 @@ func (s *Set) Leave(ctx context.Context, to *net.UnixConn, left func(), move fun
 	return n
 }
 
-// empty waits until no connection of a server is left, and returns how many are when ctx is done.
+// empty waits until servers have no connection in use any more, and returns how many they have when ctx is done.
 func (s *Set) empty(ctx context.Context) int {
 	again := time.NewTicker(settle)
 	defer again.Stop()
 	for {
-		s.mu.Lock()
-		n := len(s.conns)
-		if n == 0 {
-			s.mu.Unlock()
-			return 0
-		}
-		all := make([]*Conn, 0, n)
-		for c := range s.conns {
-			all = append(all, c)
-		}
-		emptied := make(chan struct{})
-		s.emptied = emptied
-		s.mu.Unlock()
+		all, emptied := s.open()
+		used := 0
+		now := time.Now()
 		for _, c := range all {
 			c.nudge()
+			if !c.spent(now) {
+				used++
+			}
+		}
+		if used == 0 {
+			return 0
 		}
 		select {
 		case <-emptied:
 			return 0
 		case <-again.C:
 		case <-ctx.Done():
-			return n
+			return used
 		}
 	}
+}
+
+// open returns the connections of servers, and what is closed when there is none any more.
+func (s *Set) open() (all []*Conn, emptied <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.emptied = make(chan struct{})
+	return slices.Collect(maps.Keys(s.conns)), s.emptied
 }
 
 func (s *Set) forget(c *Conn) {
@@ -185,8 +198,14 @@ func (s *Set) isLeaving() bool {
 	}
 }
 
-// successor returns the way to the generation after; nil = there is none.
-func (s *Set) successor() *sender { return s.to.Load() }
+// successor returns the way to the generation after; nil = there is none, or none any more.
+func (s *Set) successor() *sender {
+	to := s.to.Load()
+	if to == nil || to.isBroken() {
+		return nil
+	}
+	return to
+}
 
 // Close closes the listeners, takes nothing over any more, and waits until none of the set's goroutines is left.
 func (s *Set) Close() {
