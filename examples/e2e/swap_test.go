@@ -241,8 +241,7 @@ func TestHalfAFrameMoves(t *testing.T) {
 func TestUnreadFramesMove(t *testing.T) {
 	m, services, api := managed(t)
 	conn, in := rawSocket(t, m.Status()[0].Listeners[0])
-	subscribe := `{"type":"subscribe","events":["updated"]}`
-	if _, err := conn.Write(append([]byte{0x81, 0x80 | byte(len(subscribe)), 0, 0, 0, 0}, subscribe...)); err != nil {
+	if _, err := conn.Write(clientFrame(`{"type":"subscribe","events":["updated"]}`)); err != nil {
 		t.Fatal(err)
 	}
 	if f := rawFrame(t, in); !strings.Contains(f, "subscribed") {
@@ -270,8 +269,9 @@ func TestUnreadFramesMove(t *testing.T) {
 	}
 }
 
-// rawSocket opens a WebSocket that reads only when told to, and through small buffers.
-func rawSocket(t *testing.T, address string) (net.Conn, *bufio.Reader) {
+// rawSocket opens a WebSocket that reads only when told to, and through small buffers. ahead is what the client sends before
+// its handshake is answered.
+func rawSocket(t *testing.T, address string, ahead ...byte) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -280,7 +280,7 @@ func rawSocket(t *testing.T, address string) (net.Conn, *bufio.Reader) {
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 	_ = conn.SetDeadline(time.Now().Add(2 * patience))
-	if _, err := io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: "+address+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: "+address+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"+string(ahead)); err != nil {
 		t.Fatal(err)
 	}
 	in := bufio.NewReaderSize(conn, 4<<10)
@@ -300,26 +300,38 @@ func rawSocket(t *testing.T, address string) (net.Conn, *bufio.Reader) {
 func rawFrame(t *testing.T, in *bufio.Reader) string {
 	t.Helper()
 	for {
-		var head [4]byte
-		if _, err := io.ReadFull(in, head[:2]); err != nil {
-			t.Fatal(err)
+		opcode, payload := anyFrame(t, in)
+		if opcode == 1 {
+			return payload
 		}
-		n := int(head[1])
-		if n == 126 {
-			if _, err := io.ReadFull(in, head[2:]); err != nil {
-				t.Fatal(err)
-			}
-			n = int(head[2])<<8 | int(head[3])
-		}
-		payload := make([]byte, n)
-		if _, err := io.ReadFull(in, payload); err != nil {
-			t.Fatal(err)
-		}
-		if head[0] == 0x81 {
-			return string(payload)
-		}
-		if head[0]&0x0f == 8 {
+		if opcode == 8 {
 			t.Fatalf("the socket is closed: %q", payload)
 		}
 	}
+}
+
+// anyFrame reads the next frame of the server.
+func anyFrame(t *testing.T, in *bufio.Reader) (opcode byte, payload string) {
+	t.Helper()
+	var head [4]byte
+	if _, err := io.ReadFull(in, head[:2]); err != nil {
+		t.Fatal(err)
+	}
+	n := int(head[1])
+	if n == 126 {
+		if _, err := io.ReadFull(in, head[2:]); err != nil {
+			t.Fatal(err)
+		}
+		n = int(head[2])<<8 | int(head[3])
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(in, b); err != nil {
+		t.Fatal(err)
+	}
+	return head[0] & 0x0f, string(b)
+}
+
+// clientFrame is a short text frame of a client.
+func clientFrame(text string) []byte {
+	return append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)
 }
