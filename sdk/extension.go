@@ -44,9 +44,9 @@ type Drainer interface {
 }
 
 // Mover is implemented by an extension that keeps connections beyond the requests that made them, such as WebSockets (see
-// package handover). While the extension is replaced, Move hands them over to the generation after, as far as it can: it is
-// called before Drain, once at once and once again when no server has a connection any more, and returns when all that can
-// move have moved, or ctx is done. A connection that is still here then is for Drain to end.
+// package handover). While the extension is replaced, Move hands them over to the generation after, as far as it can, and may
+// have the clients of the others come again: it is called before Drain, once at once and once again when no server has a
+// connection in use any more, and returns when all that can move have moved, or ctx is done. A connection that is still here then is for Drain to end.
 type Mover interface {
 	Move(ctx context.Context)
 }
