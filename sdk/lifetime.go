@@ -277,7 +277,10 @@ func (l *lifetime) handOver(ctx context.Context, move func(context.Context)) {
 		}
 		_ = contain(l.log, "Move", func() error { move(ctx); return nil }) // a panic is in the log
 	}
-	if left := l.conns.Leave(ctx, to, l.others.Left, contained); left > 0 {
+	begun := time.Now()
+	left := l.conns.Leave(ctx, to, l.others.Left, contained)
+	l.log.Info("connections have moved", "connections", l.conns.Moved(), "took", time.Since(begun).Round(time.Millisecond).String())
+	if left > 0 {
 		l.log.Warn("connections were still in use when it was time to go", "connections", left)
 	}
 }

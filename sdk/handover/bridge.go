@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -37,27 +38,34 @@ type idle struct {
 // descriptor comes with its first byte.
 const headerBytes = 1 + 3*4
 
-func (r record) encode() (head, rest []byte, err error) {
+// encode returns the record as it is sent.
+func (r record) encode() ([]byte, error) {
 	place, err := json.Marshal(r.idle)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(place) > maxPlace || len(r.unread) > maxUnread || len(r.state) > maxState {
-		return nil, nil, fmt.Errorf("handover: a connection with %d unread bytes and a state of %d bytes is too large to move", len(r.unread), len(r.state))
+		return nil, fmt.Errorf("handover: a connection with %d unread bytes and a state of %d bytes is too large to move", len(r.unread), len(r.state))
 	}
-	head = make([]byte, headerBytes)
+	b := make([]byte, headerBytes, headerBytes+len(place)+len(r.unread)+len(r.state))
 	if r.session {
-		head[0] = 1
+		b[0] = 1
 	}
-	binary.BigEndian.PutUint32(head[1:], uint32(len(place)))
-	binary.BigEndian.PutUint32(head[5:], uint32(len(r.unread)))
-	binary.BigEndian.PutUint32(head[9:], uint32(len(r.state)))
-	rest = append(append(place, r.unread...), r.state...)
-	return head, rest, nil
+	binary.BigEndian.PutUint32(b[1:], uint32(len(place)))
+	binary.BigEndian.PutUint32(b[5:], uint32(len(r.unread)))
+	binary.BigEndian.PutUint32(b[9:], uint32(len(r.state)))
+	b = append(b, place...)
+	b = append(b, r.unread...)
+	return append(b, r.state...), nil
 }
 
-// decode reads the rest of a record.
-func decode(head []byte, from io.Reader) (record, error) {
+// decode reads a record that begins with begun.
+func decode(begun []byte, from io.Reader) (record, error) {
+	from = io.MultiReader(bytes.NewReader(begun), from)
+	var head [headerBytes]byte
+	if _, err := io.ReadFull(from, head[:]); err != nil {
+		return record{}, fmt.Errorf("handover: read a record: %w", err)
+	}
 	lengths := [3]uint32{binary.BigEndian.Uint32(head[1:]), binary.BigEndian.Uint32(head[5:]), binary.BigEndian.Uint32(head[9:])}
 	if head[0] > 1 || lengths[0] > maxPlace || lengths[1] > maxUnread || lengths[2] > maxState {
 		return record{}, errors.New("handover: the generation before does not speak our language")
@@ -97,6 +105,7 @@ type sender struct {
 	mu      sync.Mutex
 	waiting []chan error // of records that were written and not answered, in their order
 	broken  bool
+	taken   int // records that the successor has taken
 }
 
 func newSender(conn *net.UnixConn) *sender {
@@ -116,7 +125,7 @@ func (s *sender) send(c stream, r record) error {
 }
 
 func (s *sender) write(c stream, r record) (<-chan error, error) {
-	head, rest, err := r.encode()
+	b, err := r.encode()
 	if err != nil {
 		return nil, err
 	}
@@ -130,11 +139,7 @@ func (s *sender) write(c stream, r record) (<-chan error, error) {
 	}
 	s.waiting = append(s.waiting, answer)
 	s.mu.Unlock()
-	if err := writeDescriptor(s.conn, head, c); err != nil {
-		s.abandon()
-		return nil, fmt.Errorf("handover: send a connection: %w", err)
-	}
-	if _, err := s.conn.Write(rest); err != nil {
+	if err := writeDescriptor(s.conn, b, c); err != nil {
 		s.abandon()
 		return nil, fmt.Errorf("handover: send a connection: %w", err)
 	}
@@ -167,7 +172,9 @@ func (s *sender) answer(b byte) bool {
 		return false
 	}
 	var err error
-	if b == refused {
+	if b == taken {
+		s.taken++
+	} else {
 		err = errRefused
 	}
 	s.waiting[0] <- err
@@ -200,26 +207,56 @@ func (s *sender) close() {
 
 // receive reads records until the bridge ends, which it does without an error between two records, and answers each.
 func receive(from *net.UnixConn, take func(stream, record) bool) error {
-	head := make([]byte, headerBytes)
+	answers := make(chan byte, maxAnswers)
+	answered := make(chan error, 1)
+	go func() { answered <- answer(from, answers) }()
+	err := receiveAll(from, take, answers)
+	close(answers)
+	return errors.Join(err, <-answered)
+}
+
+func receiveAll(from *net.UnixConn, take func(stream, record) bool, answers chan<- byte) error {
+	// What comes with a descriptor is read at once, as far as it is there: the kernel ends a read before the next one.
+	buf := make([]byte, 16<<10)
 	for {
-		c, err := readDescriptor(from, head)
+		c, n, err := readDescriptor(from, buf)
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
 		}
-		r, err := decode(head, from)
+		r, err := decode(buf[:n], from)
 		if err != nil {
 			return errors.Join(err, c.Close())
 		}
-		answer := byte(taken)
-		if !take(c, r) {
-			answer = refused
-			_ = c.Close() // our copy only: the one who sent it still has it
+		if take(c, r) {
+			answers <- taken
+			continue
 		}
-		if _, err := from.Write([]byte{answer}); err != nil {
-			return fmt.Errorf("handover: answer a record: %w", err)
+		_ = c.Close() // our copy only: the one who sent it still has it
+		answers <- refused
+	}
+}
+
+// maxAnswers is how many answers may go in one write.
+const maxAnswers = 256
+
+// answer writes what comes from answers until that is closed, several at once where they come quicker than they go. After an
+// error, which ends the bridge, it writes nothing any more.
+func answer(to *net.UnixConn, answers <-chan byte) (failed error) {
+	buf := make([]byte, 0, maxAnswers)
+	for a := range answers {
+		buf = append(buf[:0], a)
+		for n := min(len(answers), maxAnswers-1); n > 0; n-- {
+			buf = append(buf, <-answers)
+		}
+		if failed != nil {
+			continue
+		}
+		if _, err := to.Write(buf); err != nil {
+			failed = errors.Join(fmt.Errorf("handover: answer a record: %w", err), to.Close())
 		}
 	}
+	return failed
 }

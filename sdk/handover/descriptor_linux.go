@@ -27,31 +27,26 @@ func writeDescriptor(to *net.UnixConn, b []byte, c stream) error {
 	return errors.Join(err, failure)
 }
 
-// readDescriptor fills b and returns the connection that comes with it. At the end of the stream it returns io.EOF.
-func readDescriptor(from *net.UnixConn, b []byte) (stream, error) {
+// readDescriptor reads into b, and returns the connection that comes with it and how much of b it has filled. At the end of
+// the stream it returns io.EOF.
+func readDescriptor(from *net.UnixConn, b []byte) (stream, int, error) {
 	oob := make([]byte, unix.CmsgSpace(4*4))
 	n, oobn, _, _, err := from.ReadMsgUnix(b, oob)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if n == 0 {
-		return nil, io.EOF
+		return nil, 0, io.EOF
 	}
 	fds := descriptors(oob[:oobn])
 	if len(fds) != 1 {
 		for _, fd := range fds {
 			_ = unix.Close(fd) // nobody has used it
 		}
-		return nil, fmt.Errorf("handover: a record came with %d descriptors; one was expected", len(fds))
+		return nil, 0, fmt.Errorf("handover: a record came with %d descriptors; one was expected", len(fds))
 	}
 	c, err := connOf(fds[0])
-	if err != nil {
-		return nil, err
-	}
-	if _, err := io.ReadFull(from, b[n:]); err != nil {
-		return nil, errors.Join(fmt.Errorf("handover: read a record: %w", err), c.Close())
-	}
-	return c, nil
+	return c, n, err
 }
 
 func descriptors(oob []byte) []int {

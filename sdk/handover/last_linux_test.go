@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// answer has c's server answer a request of its client.
-func answer(t *testing.T, c *Conn, client net.Conn, request string) {
+// exchange has c's server answer a request of its client.
+func exchange(t *testing.T, c *Conn, client net.Conn, request string) {
 	t.Helper()
 	if _, err := client.Write([]byte(request)); err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestWhatCannotMoveHasOneMoreAnswer(t *testing.T) {
 	} {
 		old, next, c, client := two(t)
 		old.grace = 100 * time.Millisecond
-		answer(t, c, client, first)
+		exchange(t, c, client, first)
 		if c.Last() {
 			t.Errorf("%s: the last answer before anybody leaves", name)
 		}
@@ -69,7 +69,7 @@ func TestWhatCannotMoveHasOneMoreAnswer(t *testing.T) {
 // TestWhatWasReadAheadIsForgotten as soon as the server has dealt with it.
 func TestWhatWasReadAheadIsForgotten(t *testing.T) {
 	old, next, c, client := two(t)
-	answer(t, c, client, whole+"GET /")
+	exchange(t, c, client, whole+"GET /")
 	done := make(chan error, 1)
 	left := make(chan int, 1)
 	go func() { left <- leave(t, old, next, nil) }()
@@ -78,7 +78,7 @@ func TestWhatWasReadAheadIsForgotten(t *testing.T) {
 		t.Error("it could move")
 	}
 	c.IdleAfterRequest() // the rest of the second request, as if it had been read
-	answer(t, c, client, whole)
+	exchange(t, c, client, whole)
 	if c.Last() {
 		t.Error("it cannot move")
 	}
@@ -91,7 +91,7 @@ func TestWhatWasReadAheadIsForgotten(t *testing.T) {
 // TestASuccessorThatIsGoneIsNone: an idle connection is not closed for it.
 func TestASuccessorThatIsGoneIsNone(t *testing.T) {
 	old, _, c, client := two(t)
-	answer(t, c, client, whole)
+	exchange(t, c, client, whole)
 	older, younger := bridge(t)
 	_ = younger.Close()
 	read := make(chan error, 1)

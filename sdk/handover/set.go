@@ -198,6 +198,17 @@ func (s *Set) isLeaving() bool {
 	}
 }
 
+// Moved returns how many connections the generation after has taken.
+func (s *Set) Moved() int {
+	to := s.to.Load()
+	if to == nil {
+		return 0
+	}
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	return to.taken
+}
+
 // successor returns the way to the generation after; nil = there is none, or none any more.
 func (s *Set) successor() *sender {
 	to := s.to.Load()
