@@ -85,6 +85,8 @@ func (l *lifetime) follow() {
 	case <-l.others.Serving():
 		if from := l.others.Predecessor(); from != nil {
 			l.conns.Receive(from)
+		} else {
+			l.conns.Alone()
 		}
 	case <-l.work.Done():
 	}
@@ -228,7 +230,7 @@ func (l *lifetime) health() error {
 // how many requests and goroutines that were, and why the own drain has failed, if it had the time. It is called once.
 func (l *lifetime) finish(ctx context.Context, ext ownDrain) (int, error) {
 	l.leaving.Store(true)
-	l.handOver(ctx, ext.move)
+	l.handOver(ctx, ext)
 	own := make(chan error, 1)
 	if ext.drain == nil {
 		own <- nil
@@ -259,7 +261,7 @@ const (
 
 // handOver gives the connections to the generation after. What is in flight finishes here, and moves then. What cannot move,
 // or has no way to go, is told to come again.
-func (l *lifetime) handOver(ctx context.Context, move func(context.Context)) {
+func (l *lifetime) handOver(ctx context.Context, ext ownDrain) {
 	if _, none := l.others.(alone); none || !l.replaced.Load() {
 		return
 	}
@@ -271,14 +273,20 @@ func (l *lifetime) handOver(ctx context.Context, move func(context.Context)) {
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(afterHandOver, time.Until(deadline)/2)))
 		defer cancel()
 	}
-	contained := func(ctx context.Context) {
-		if move == nil {
-			return
+	// A panic is in the log.
+	move := func(ctx context.Context) {
+		if ext.move != nil {
+			_ = contain(l.log, "Move", func() error { ext.move(ctx); return nil })
 		}
-		_ = contain(l.log, "Move", func() error { move(ctx); return nil }) // a panic is in the log
+	}
+	tell := func() (b []byte) {
+		if ext.tell != nil {
+			_ = contain(l.log, "Tell", func() error { b = ext.tell(); return nil })
+		}
+		return b
 	}
 	begun := time.Now()
-	left := l.conns.Leave(ctx, to, l.others.Left, contained)
+	left := l.conns.Leave(ctx, to, tell, l.others.Left, move)
 	l.log.Info("connections have moved", "connections", l.conns.Moved(), "took", time.Since(begun).Round(time.Millisecond).String())
 	if left > 0 {
 		l.log.Warn("connections were still in use when it was time to go", "connections", left)

@@ -1,7 +1,6 @@
 package handover
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -19,13 +18,23 @@ const (
 	maxPlace  = 4 << 10
 )
 
-// record is what goes with a connection.
+// record is what goes with a connection, or alone.
 type record struct {
-	idle    idle
-	session bool   // it was detached; otherwise a server is waiting for a request on it
-	unread  []byte // read and not dealt with
-	state   []byte // of the session
+	kind   kind
+	idle   idle
+	unread []byte // read and not dealt with
+	state  []byte // of the session; or what is told or asked
 }
+
+// kind is what a record is about. One of a kind that this version does not know is refused.
+type kind byte
+
+const (
+	ofRequests kind = iota // a connection on which a server is waiting for a request
+	ofSession              // a connection that was detached
+	told                   // what the extension tells the generation after, once and before all others; without a descriptor
+	asked                  // what it asks; without a descriptor
+)
 
 // idle is what there is to know of a connection between two requests.
 type idle struct {
@@ -34,8 +43,8 @@ type idle struct {
 	Until  time.Time `json:"until,omitzero"`   // the server would wait no longer; zero = for ever
 }
 
-// header begins a record on the bridge: whether it is a session, and the lengths of its place, unread and state. The
-// descriptor comes with its first byte.
+// header begins a record on the bridge: its kind, and the lengths of its place, unread and state. The descriptor comes with
+// its first byte.
 const headerBytes = 1 + 3*4
 
 // encode returns the record as it is sent.
@@ -48,9 +57,7 @@ func (r record) encode() ([]byte, error) {
 		return nil, fmt.Errorf("handover: a connection with %d unread bytes and a state of %d bytes is too large to move", len(r.unread), len(r.state))
 	}
 	b := make([]byte, headerBytes, headerBytes+len(place)+len(r.unread)+len(r.state))
-	if r.session {
-		b[0] = 1
-	}
+	b[0] = byte(r.kind)
 	binary.BigEndian.PutUint32(b[1:], uint32(len(place)))
 	binary.BigEndian.PutUint32(b[5:], uint32(len(r.unread)))
 	binary.BigEndian.PutUint32(b[9:], uint32(len(r.state)))
@@ -59,25 +66,23 @@ func (r record) encode() ([]byte, error) {
 	return append(b, r.state...), nil
 }
 
-// decode reads a record that begins with begun.
-func decode(begun []byte, from io.Reader) (record, error) {
-	from = io.MultiReader(bytes.NewReader(begun), from)
-	var head [headerBytes]byte
-	if _, err := io.ReadFull(from, head[:]); err != nil {
-		return record{}, fmt.Errorf("handover: read a record: %w", err)
-	}
+// decode reads the rest of a record.
+func decode(head []byte, from io.Reader) (record, error) {
 	lengths := [3]uint32{binary.BigEndian.Uint32(head[1:]), binary.BigEndian.Uint32(head[5:]), binary.BigEndian.Uint32(head[9:])}
-	if head[0] > 1 || lengths[0] > maxPlace || lengths[1] > maxUnread || lengths[2] > maxState {
+	if lengths[0] > maxPlace || lengths[1] > maxUnread || lengths[2] > maxState {
 		return record{}, errors.New("handover: the generation before does not speak our language")
 	}
 	var parts [3][]byte
 	for i, n := range lengths {
+		if n == 0 {
+			continue
+		}
 		parts[i] = make([]byte, n)
 		if _, err := io.ReadFull(from, parts[i]); err != nil {
 			return record{}, fmt.Errorf("handover: read a record: %w", err)
 		}
 	}
-	r := record{session: head[0] == 1, unread: parts[1], state: parts[2]}
+	r := record{kind: kind(head[0]), unread: parts[1], state: parts[2]}
 	if err := json.Unmarshal(parts[0], &r.idle); err != nil {
 		return record{}, fmt.Errorf("handover: read a record: %w", err)
 	}
@@ -91,7 +96,7 @@ const (
 )
 
 var (
-	errRefused = errors.New("handover: the successor has no listener for the connection")
+	errRefused = errors.New("handover: the successor does not take it")
 	errLost    = errors.New("handover: the successor is gone")
 )
 
@@ -105,7 +110,6 @@ type sender struct {
 	mu      sync.Mutex
 	waiting []chan error // of records that were written and not answered, in their order
 	broken  bool
-	taken   int // records that the successor has taken
 }
 
 func newSender(conn *net.UnixConn) *sender {
@@ -114,23 +118,39 @@ func newSender(conn *net.UnixConn) *sender {
 	return s
 }
 
-// send hands c over and returns nil once the successor has it. c is still open here then, and has to be closed. With an
-// error the successor does not have it.
+// send hands c over, which is nil where the record is of none, and returns nil once the successor has it. c is still open here
+// then, and has to be closed. With an error the successor does not have it; errRefused is its own.
 func (s *sender) send(c stream, r record) error {
-	answer, err := s.write(c, r)
+	b, err := r.encode()
+	if err != nil {
+		return err
+	}
+	s.writing.Lock()
+	answer, err := s.write(c, b)
+	s.writing.Unlock()
 	if err != nil {
 		return err
 	}
 	return <-answer
 }
 
-func (s *sender) write(c stream, r record) (<-chan error, error) {
-	b, err := r.encode()
-	if err != nil {
-		return nil, err
-	}
+// tell sends what f returns. What others send meanwhile, even if it is because of what f does, goes behind it.
+func (s *sender) tell(f func() []byte) error {
 	s.writing.Lock()
-	defer s.writing.Unlock()
+	b, err := record{kind: told, state: f()}.encode()
+	var answer <-chan error
+	if err == nil {
+		answer, err = s.write(nil, b)
+	}
+	s.writing.Unlock()
+	if err != nil {
+		return err
+	}
+	return <-answer
+}
+
+// write writes a record. s.writing is held.
+func (s *sender) write(c stream, b []byte) (<-chan error, error) {
 	answer := make(chan error, 1)
 	s.mu.Lock()
 	if s.broken {
@@ -172,9 +192,7 @@ func (s *sender) answer(b byte) bool {
 		return false
 	}
 	var err error
-	if b == taken {
-		s.taken++
-	} else {
+	if b == refused {
 		err = errRefused
 	}
 	s.waiting[0] <- err
@@ -216,27 +234,33 @@ func receive(from *net.UnixConn, take func(stream, record) bool) error {
 }
 
 func receiveAll(from *net.UnixConn, take func(stream, record) bool, answers chan<- byte) error {
-	// What comes with a descriptor is read at once, as far as it is there: the kernel ends a read before the next one.
-	buf := make([]byte, 16<<10)
+	head := make([]byte, headerBytes)
 	for {
-		c, n, err := readDescriptor(from, buf)
+		c, err := readDescriptor(from, head)
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
 		}
-		r, err := decode(buf[:n], from)
+		r, err := decode(head, from)
 		if err != nil {
-			return errors.Join(err, c.Close())
+			return errors.Join(err, closeIf(c))
 		}
 		if take(c, r) {
 			answers <- taken
 			continue
 		}
-		_ = c.Close() // our copy only: the one who sent it still has it
+		_ = closeIf(c) // our copy only: the one who sent it still has it
 		answers <- refused
 	}
+}
+
+func closeIf(c stream) error {
+	if c == nil {
+		return nil
+	}
+	return c.Close()
 }
 
 // maxAnswers is how many answers may go in one write.

@@ -323,9 +323,10 @@ func (c *Conn) Move(unread, state []byte) error {
 	if to == nil || !c.detached.Load() {
 		return errNowhere
 	}
-	if err := to.send(c.stream, record{idle: idle{Place: c.l.place}, session: true, unread: unread, state: state}); err != nil {
+	if err := to.send(c.stream, record{kind: ofSession, idle: idle{Place: c.l.place}, unread: unread, state: state}); err != nil {
 		return err
 	}
+	c.l.set.moved.Add(1)
 	c.l.set.forget(c)
 	return c.stream.Close()
 }
@@ -334,7 +335,9 @@ func (c *Conn) Move(unread, state []byte) error {
 func (c *Conn) Close() error {
 	if c.give.Swap(false) {
 		if to := c.l.set.successor(); to != nil {
-			_ = to.send(c.stream, record{idle: c.idling()}) // if it cannot be moved it is closed, as the server wants
+			if to.send(c.stream, record{idle: c.idling()}) == nil {
+				c.l.set.moved.Add(1)
+			} // else it is closed, as the server wants
 		}
 	}
 	c.l.set.forget(c)

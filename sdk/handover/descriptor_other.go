@@ -11,4 +11,4 @@ var errUnsupported = errors.New("handover: connections cannot move on this syste
 
 func writeDescriptor(*net.UnixConn, []byte, stream) error { return errUnsupported }
 
-func readDescriptor(*net.UnixConn, []byte) (stream, int, error) { return nil, 0, errUnsupported }
+func readDescriptor(*net.UnixConn, []byte) (stream, error) { return nil, errUnsupported }

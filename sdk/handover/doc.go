@@ -14,6 +14,9 @@
 // where the host cannot make a bridge. The server says with its next answer that it is the last one (see [Conn.Last]); the
 // rest is closed when nothing has happened on it for five seconds.
 //
+// Beside connections the old process can tell the new one something before any of them moves, and ask it afterwards
+// ([Set.Told], [Set.Ask]).
+//
 // The successor says of every connection that it has taken it. What it has not taken when it dies is still open here.
 //
 // The package is used by package sdk; an extension needs it only to detach and move connections of its own.

@@ -44,7 +44,7 @@ func TestWhatCannotMoveHasOneMoreAnswer(t *testing.T) {
 		c.Active() // with one that takes a while
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		left := make(chan int, 1)
-		go func() { left <- old.Leave(ctx, to, func() {}, func(context.Context) {}) }()
+		go func() { left <- old.Leave(ctx, to, nil, func() {}, func(context.Context) {}) }()
 		<-old.leaving
 		if !c.Last() {
 			t.Errorf("%s: it could move", name)
@@ -100,7 +100,7 @@ func TestASuccessorThatIsGoneIsNone(t *testing.T) {
 	left := make(chan int, 1)
 	moving := make(chan struct{})
 	go func() {
-		left <- old.Leave(ctx, older, func() {
+		left <- old.Leave(ctx, older, nil, func() {
 			for old.successor() != nil { // it takes a moment to be seen
 				<-time.After(time.Millisecond)
 			}

@@ -24,6 +24,9 @@ type Set struct {
 
 	to    atomic.Pointer[sender] // set before leaving is closed
 	since atomic.Int64           // when it was closed, in nanoseconds of Unix time
+	moved atomic.Int64
+
+	words words
 
 	mu        sync.Mutex
 	listeners []*Listener
@@ -37,7 +40,9 @@ type Set struct {
 
 // New returns a set whose listeners accept once serving is closed.
 func New(serving <-chan struct{}, log *slog.Logger) *Set {
-	return &Set{log: log, serving: serving, leaving: make(chan struct{}), grace: defaultGrace, conns: map[*Conn]struct{}{}}
+	s := &Set{log: log, serving: serving, leaving: make(chan struct{}), grace: defaultGrace, conns: map[*Conn]struct{}{}}
+	s.words.come = make(chan struct{})
+	return s
 }
 
 // Listen returns a listener of the set on top of ln, which it owns from now on.
@@ -69,21 +74,32 @@ func (s *Set) Receive(from *net.UnixConn) {
 	s.mu.Unlock()
 	s.running.Go(func() {
 		defer func() { _ = from.Close() }() // the other side is done or gone
+		defer s.words.settle(nil)
 		if err := receive(from, s.take); err != nil {
 			s.log.Warn("take over the connections of the generation before", "error", err.Error())
 		}
 	})
 }
 
-// take gives a connection that has moved to whom it belongs, and reports whether there is anybody.
+// take gives what has come to whom it belongs, and reports whether there is anybody.
 func (s *Set) take(c stream, r record) bool {
+	if r.kind == told && c == nil {
+		return s.words.settle(r.state)
+	}
+	s.words.settle(nil) // it would have come before
+	switch {
+	case r.kind == asked && c == nil:
+		return s.words.answer(r.state)
+	case r.kind != ofRequests && r.kind != ofSession, c == nil:
+		return false
+	}
 	s.mu.Lock()
 	l, sessions := s.at(r.idle.Place), s.sessions
 	s.mu.Unlock()
 	switch {
-	case l == nil, r.session && sessions == nil:
+	case l == nil, r.kind == ofSession && sessions == nil:
 		return false
-	case r.session:
+	case r.kind == ofSession:
 		conn := &Conn{stream: c, l: l, pre: r.unread}
 		conn.detached.Store(true)
 		s.running.Go(func() { sessions(conn, r.state) })
@@ -121,12 +137,15 @@ func (s *Set) hold(c *Conn) {
 // to that is all of them. move moves those that are detached, or tells their clients to come again; it is called at
 // once, and again when servers have no connection in use any more, for those that were detached meanwhile. Leave returns
 // then, or when ctx is done, and how many connections are still in use. left is called when nothing is accepted any more.
-// Leave owns to, and is called once.
-func (s *Set) Leave(ctx context.Context, to *net.UnixConn, left func(), move func(context.Context)) int {
+//
+// tell, if it is not nil, is called first, if there is a way to the generation after, and returns what that one is told (see
+// [Set.Told]). Leave owns to, and is called once.
+func (s *Set) Leave(ctx context.Context, to *net.UnixConn, tell func() []byte, left func(), move func(context.Context)) int {
 	if to != nil {
 		out := newSender(to)
 		defer out.close()
 		s.to.Store(out)
+		s.tell(tell)
 	}
 	s.since.Store(time.Now().UnixNano())
 	close(s.leaving)
@@ -199,15 +218,7 @@ func (s *Set) isLeaving() bool {
 }
 
 // Moved returns how many connections the generation after has taken.
-func (s *Set) Moved() int {
-	to := s.to.Load()
-	if to == nil {
-		return 0
-	}
-	to.mu.Lock()
-	defer to.mu.Unlock()
-	return to.taken
-}
+func (s *Set) Moved() int { return int(s.moved.Load()) }
 
 // successor returns the way to the generation after; nil = there is none, or none any more.
 func (s *Set) successor() *sender {
