@@ -38,12 +38,13 @@ type generation struct {
 	listeners []string // where it serves
 }
 
-// launch takes a process through all phases until it is well. Its error is a *StartError, or that of ctx.
-func (m *Manager) launch(ctx context.Context, s Spec, number uint64, l *tether.Listeners) (*generation, error) {
+// launch takes a process through all phases until it is well. turn, if it is not nil, is called when all is done but what
+// Start does, such as to listen. The error is a *StartError, or that of ctx.
+func (m *Manager) launch(ctx context.Context, s Spec, number uint64, l *tether.Listeners, turn func()) (*generation, error) {
 	bounded, cancel := context.WithTimeout(ctx, s.StartTimeout)
 	defer cancel()
 	g := &generation{number: number, spec: s, log: m.log.With("extension", s.Name, "generation", number)}
-	phase, err := g.ready(bounded, m, l)
+	phase, err := g.ready(bounded, m, l, turn)
 	if err == nil {
 		return g, nil
 	}
@@ -60,7 +61,7 @@ func (m *Manager) launch(ctx context.Context, s Spec, number uint64, l *tether.L
 }
 
 // ready goes through the phases and returns the one that failed.
-func (g *generation) ready(ctx context.Context, m *Manager, l *tether.Listeners) (Phase, error) {
+func (g *generation) ready(ctx context.Context, m *Manager, l *tether.Listeners, turn func()) (Phase, error) {
 	var err error
 	if g.proc, err = process.Start(ctx, m.launcher, g.spec.process(g.number, m.runDir, l, g.log)); err != nil {
 		return PhaseLaunch, err
@@ -71,6 +72,9 @@ func (g *generation) ready(ctx context.Context, m *Manager, l *tether.Listeners)
 	}
 	if err := g.configure(ctx); err != nil {
 		return PhaseConfigure, err
+	}
+	if turn != nil {
+		turn()
 	}
 	started, err := g.client.Start(ctx, &pb.StartRequest{})
 	if err != nil {

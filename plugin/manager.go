@@ -86,8 +86,9 @@ func (m *Manager) Start(ctx context.Context, s Spec) error {
 // through all phases beside the old one, which serves until then; only a new one that is well takes its place. Then the old
 // one hands its connections over, finishes what is in flight, and ends; Reload has returned by then. With any error the old
 // generation goes on as if nothing had been: a *StartError says what is wrong with the new one, ErrSuperseded that another
-// Reload came before the new one was well. Where the system cannot share listeners between processes (see tether.Shared) the
-// old one ends first, and is started anew if the new one does not start.
+// Reload came before the new one was well. Where the system cannot share listeners between processes (see tether.Shared), the
+// old one stops accepting when the new one is configured and about to listen, connects are refused for that moment, and the
+// old one is started anew if the new one does not start.
 //
 // An extension that was broken or is being restarted is started at once.
 func (m *Manager) Reload(ctx context.Context, s Spec) error {

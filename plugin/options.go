@@ -19,6 +19,10 @@ func WithRunDir(dir string) Option { return func(m *Manager) { m.runDir = dir } 
 // WithHostVersion tells the extensions the version of the host.
 func WithHostVersion(v string) Option { return func(m *Manager) { m.version = v } }
 
+// InTurn replaces extensions as it has to be done where generations cannot share listeners (see Manager.Reload), on every
+// system: for programs that cannot listen twice.
+func InTurn() Option { return func(m *Manager) { m.overlap = false } }
+
 // WithSupervision replaces DefaultSupervision.
 func WithSupervision(s Supervision) Option { return func(m *Manager) { m.supervision = s } }
 

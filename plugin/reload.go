@@ -83,7 +83,7 @@ func (e *extension) replace(g *generation) *generation {
 		return e.replaceInTurn(g, r)
 	}
 	broken := e.isBroken()
-	next, err := e.launch(r.ctx, r.spec, g)
+	next, err := e.launch(r.ctx, r.spec, g, nil)
 	if err != nil {
 		err = e.whyNot(r, err)
 		e.log.Debug("the extension was not reloaded; it goes on as it was", "error", err.Error())
@@ -145,7 +145,7 @@ func (r retirement) wait(ctx context.Context) error {
 	}
 }
 
-// retire drains g and ends it, in the background, while its successor is watched already.
+// retire drains g and ends it, in the background, while its successor is watched already, or starts.
 func (e *extension) retire(g, successor *generation) {
 	begun := time.Now()
 	ctx, hurry := context.WithCancel(context.Background())
@@ -158,33 +158,53 @@ func (e *extension) retire(g, successor *generation) {
 		if err := g.proc.Kill(e.manager.supervision.KillTimeout); err != nil {
 			g.log.Error("end a generation whose place another one has taken", "error", err.Error())
 		}
-		// Nobody listens any more where only this one did.
-		if err := successor.proc.KeepListeners(); err != nil {
-			e.log.Warn("let go of listeners", "error", err.Error())
+		if successor != nil { // nobody listens any more where only g did
+			if err := successor.proc.KeepListeners(); err != nil {
+				e.log.Warn("let go of listeners", "error", err.Error())
+			}
 		}
-		g.log.Info("generation is gone", "successor", successor.number, "took", time.Since(begun).Round(time.Millisecond).String())
+		g.log.Info("generation is gone", "took", time.Since(begun).Round(time.Millisecond).String())
 	}()
 }
 
-// replaceInTurn ends the generation that runs before it launches the next one, because the two cannot share listeners. If
-// the next one does not start, the old one is started anew.
+// replaceInTurn is replace where the two cannot share listeners. The next one is made ready beside g as far as can be; only
+// when it is to listen does g let go of its listeners, and finish what it has while the next one serves. If that one does not
+// start, g is started anew.
 func (e *extension) replaceInTurn(g *generation, r *reload) *generation {
-	before := g.spec
-	g.drain(context.WithoutCancel(r.ctx), false)
-	if err := g.proc.Kill(e.manager.supervision.KillTimeout); err != nil {
-		g.log.Error("end a generation that is replaced", "error", err.Error())
+	turned := false
+	err := e.retiring.wait(r.ctx) // at most two generations have connections
+	if err == nil {
+		var next *generation
+		next, err = e.launch(r.ctx, r.spec, nil, func() { turned = true; e.retire(g, nil) })
+		if err == nil {
+			e.reloaded(next, g)
+			e.finish(r, nil)
+			return next
+		}
+	}
+	if !turned {
+		e.finish(r, e.whyNot(r, err))
+		return g
 	}
 	e.mu.Lock()
 	e.current = nil
 	e.mu.Unlock()
-	next, err := e.launch(r.ctx, r.spec, nil)
-	if err == nil {
-		e.reloaded(next, g)
-		e.finish(r, nil)
-		return next
+	var start *StartError
+	if errors.As(err, &start) && start.Phase == PhaseStart { // perhaps g was still in the way
+		_ = e.retiring.wait(context.Background()) // which is bounded by the drain
+		var next *generation
+		if next, err = e.launch(r.ctx, r.spec, nil, nil); err == nil {
+			e.reloaded(next, g)
+			e.finish(r, nil)
+			return next
+		}
 	}
-	err = e.whyNot(r, err)
-	back, again := e.launch(e.watching, before, nil)
+	return e.goBack(g.spec, r, e.whyNot(r, err))
+}
+
+// goBack starts the extension as it was before a reload that failed with err.
+func (e *extension) goBack(before Spec, r *reload, err error) *generation {
+	back, again := e.launch(e.watching, before, nil, nil)
 	switch {
 	case again == nil:
 		e.log.Warn("the extension was not reloaded; it was started as it was before", "error", err.Error())

@@ -196,11 +196,16 @@ func TestBreaker(t *testing.T) {
 
 // TestReloadInTurn is how it goes where two generations cannot share listeners.
 func TestReloadInTurn(t *testing.T) {
-	h := newHost(t, schema.Services{})
-	plugin.InTurn(h.Manager)
+	h := newHost(t, schema.Services{}, plugin.InTurn())
 	h.start(plugintest.Spec(t, "api", plugintest.Good))
 	first := h.only()
 	var e *plugin.StartError
+	if err := h.Reload(t.Context(), plugintest.Spec(t, "api", plugintest.RefusesConfig)); !errors.As(err, &e) || e.Phase != plugin.PhaseConfigure {
+		t.Errorf("Reload = %v", err)
+	}
+	if now := h.only(); now.PID != first.PID || now.State != plugin.StateRunning {
+		t.Errorf("after a reload that failed before its turn, %+v became %+v", first, now)
+	}
 	if err := h.Reload(t.Context(), plugintest.Spec(t, "api", plugintest.FailsInStart)); !errors.As(err, &e) || e.Phase != plugin.PhaseStart {
 		t.Errorf("Reload = %v", err)
 	}
@@ -212,7 +217,8 @@ func TestReloadInTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := h.only()
-	if answer, err := h.order("/"); err != nil || number(t, answer) != now.PID || alive(back.PID) {
+	eventually(t, "the generation before to be gone", func() bool { return !alive(back.PID) })
+	if answer, err := h.order("/"); err != nil || number(t, answer) != now.PID {
 		t.Errorf("%+v answers %q, %v", now, answer, err)
 	}
 }

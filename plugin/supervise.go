@@ -50,7 +50,7 @@ func newExtension(m *Manager, s Spec) *extension {
 
 // start launches the first generation and begins to watch.
 func (e *extension) start(ctx context.Context) error {
-	g, err := e.launch(ctx, e.spec, nil)
+	g, err := e.launch(ctx, e.spec, nil, nil)
 	if err != nil {
 		e.unwatch()
 		if err := e.listeners.Close(); err != nil {
@@ -62,18 +62,19 @@ func (e *extension) start(ctx context.Context) error {
 	return nil
 }
 
-// launch launches a generation and makes it the current one, in the place of before, if there is one.
-func (e *extension) launch(ctx context.Context, s Spec, before *generation) (*generation, error) {
+// launch launches a generation and makes it the current one, in the place of before, if there is one; or of the one that
+// turn retires when it is to listen.
+func (e *extension) launch(ctx context.Context, s Spec, before *generation, turn func()) (*generation, error) {
 	e.mu.Lock()
 	e.launched++
 	number := e.launched
 	e.mu.Unlock()
 	begun := time.Now()
-	g, err := e.manager.launch(ctx, s, number, e.listeners)
+	g, err := e.manager.launch(ctx, s, number, e.listeners, turn)
 	if err != nil {
 		return nil, err
 	}
-	if e.retiring.wait(ctx) == nil { // at most two generations have connections: the one before and this one
+	if turn != nil || e.retiring.wait(ctx) == nil { // at most two generations have connections: the one before and this one
 		err = g.takeOver(before)
 	}
 	if err != nil || ctx.Err() != nil {
@@ -225,7 +226,7 @@ func (e *extension) restart(f *falls) *generation {
 		e.now.Restarts++
 		spec := e.spec
 		e.mu.Unlock()
-		g, err := e.launch(e.watching, spec, nil)
+		g, err := e.launch(e.watching, spec, nil, nil)
 		switch {
 		case err == nil:
 			return g

@@ -7,11 +7,11 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// Extension is what an author implements. It may implement [Validator], [Requirer], [Mover], [Drainer], [HealthChecker] and
-// [Schemer] too.
+// Extension is what an author implements. It may implement [Validator], [Requirer], [Teller], [Mover], [Drainer],
+// [HealthChecker] and [Schemer] too.
 //
 // The sdk calls, in this order: the strict decoding of the configuration into the struct, Validate, Start, then Health
-// again and again while it serves, then Move, if another generation takes its place, then Drain. Start is called once. A
+// again and again while it serves, then Tell and Move, if another generation takes its place, then Drain. Start is called once. A
 // panic in any of them is contained and reported.
 type Extension interface {
 	// Start begins to serve and returns. ctx bounds the starting only; what goes on afterwards belongs to Host.Serve and
@@ -44,11 +44,19 @@ type Drainer interface {
 }
 
 // Mover is implemented by an extension that keeps connections beyond the requests that made them, such as WebSockets (see
-// package handover). While the extension is replaced, Move hands them over to the generation after, as far as it can: it is
-// called before Drain, once at once and once again when no server has a connection any more, and returns when all that can
-// move have moved, or ctx is done. A connection that is still here then is for Drain to end.
+// package handover). While the extension is replaced, Move hands them over to the generation after, as far as it can, and may
+// have the clients of the others come again: it is called before Drain, once at once and once again when no server has a
+// connection in use any more, and returns when all that can move have moved, or ctx is done. A connection that is still here then is for Drain to end.
 type Mover interface {
 	Move(ctx context.Context)
+}
+
+// Teller is implemented by an extension that has in memory what the generation after should know. While the extension is
+// replaced, Tell is called once, before Move and before any connection moves, and returns it; the other side gets it from
+// Host.Told. It may be a generation of another version, so the format should have one too. From then on requests are served
+// by both generations for a while: what must be decided in one place, the old one asks the new one (Host.Ask).
+type Teller interface {
+	Tell() []byte
 }
 
 // HealthChecker is implemented by an extension that knows better than the sdk whether it is well. Health is called every

@@ -50,6 +50,18 @@ func (h *Host) Listen(ctx context.Context, network, address string) (net.Listene
 // server. It is called in Start.
 func (h *Host) OnMoved(f func(c *handover.Conn, state []byte)) { h.life.conns.OnSession(f) }
 
+// Told waits for what the generation before has told (see Teller) and returns it; nil = nothing, because there is none, or it
+// has nothing to tell, or ctx is done.
+func (h *Host) Told(ctx context.Context) []byte { return h.life.conns.Told(ctx) }
+
+// Ask asks the generation after, which has been told before what there was to tell. An error means that it cannot be asked:
+// there is none yet, it does not run here, or nothing goes there any more.
+func (h *Host) Ask(question []byte) (bool, error) { return h.life.conns.Ask(question) }
+
+// OnAsked says who answers what the generation before asks. f is called for one question at a time and answers quickly:
+// connections that move wait for it. Without it every answer is no. It is called in Start.
+func (h *Host) OnAsked(f func(question []byte) bool) { h.life.conns.OnAsked(f) }
+
 // Serve serves HTTP on ln in the background until the extension drains: then no new connection is accepted, requests in
 // flight get until the deadline of the drain, and the rest is cut off. A panic in the handler is contained and logged.
 // The sdk owns ln from now on. Limits that protect against slow clients are set; there is none on the length of a response.

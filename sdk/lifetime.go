@@ -85,6 +85,8 @@ func (l *lifetime) follow() {
 	case <-l.others.Serving():
 		if from := l.others.Predecessor(); from != nil {
 			l.conns.Receive(from)
+		} else {
+			l.conns.Alone()
 		}
 	case <-l.work.Done():
 	}
@@ -115,7 +117,7 @@ func (l *lifetime) addresses() []string {
 
 func (l *lifetime) serve(ln net.Listener, handler http.Handler) {
 	s := &server{http: &http.Server{
-		Handler:           expecting(handler),
+		Handler:           l.expecting(handler),
 		ConnContext:       withConn,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
@@ -140,11 +142,7 @@ func (s *server) connState() func(net.Conn, http.ConnState) {
 	var mu sync.Mutex
 	active := map[net.Conn]bool{}
 	return func(c net.Conn, state http.ConnState) {
-		if state == http.StateIdle {
-			if moving := handover.Of(c); moving != nil {
-				moving.IdleAfterRequest()
-			}
-		}
+		tell(handover.Of(c), state)
 		mu.Lock()
 		defer mu.Unlock()
 		if state == http.StateActive {
@@ -156,6 +154,17 @@ func (s *server) connState() func(net.Conn, http.ConnState) {
 	}
 }
 
+// tell tells a connection, if it is one that can move, what the server does with it.
+func tell(c *handover.Conn, state http.ConnState) {
+	switch {
+	case c == nil:
+	case state == http.StateActive:
+		c.Active()
+	case state == http.StateIdle:
+		c.IdleAfterRequest()
+	}
+}
+
 // connKey is under which the handler finds the connection of its request.
 type connKey struct{}
 
@@ -164,11 +173,17 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 }
 
 // expecting tells the connection of every request how long its body is: net/http reads ahead, and may have read more than
-// the request when it has answered it.
-func expecting(next http.Handler) http.Handler {
+// the request when it has answered it. And it tells the client, while the process leaves, which answer is the last one.
+func (l *lifetime) expecting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, _ := r.Context().Value(connKey{}).(*handover.Conn); c != nil {
+		c, _ := r.Context().Value(connKey{}).(*handover.Conn)
+		last := l.leaving.Load() // of a connection below a wrapper that hides it
+		if c != nil {
 			c.Expect(r.ContentLength)
+			last = c.Last()
+		}
+		if last && r.Header.Get("Upgrade") == "" { // whose answer has a Connection of its own
+			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -215,7 +230,7 @@ func (l *lifetime) health() error {
 // how many requests and goroutines that were, and why the own drain has failed, if it had the time. It is called once.
 func (l *lifetime) finish(ctx context.Context, ext ownDrain) (int, error) {
 	l.leaving.Store(true)
-	l.handOver(ctx, ext.move)
+	l.handOver(ctx, ext)
 	own := make(chan error, 1)
 	if ext.drain == nil {
 		own <- nil
@@ -244,29 +259,36 @@ const (
 	afterHandOver = time.Second // what is left of the drain for connections that did not move
 )
 
-// handOver gives the connections to the generation after. What is in flight finishes here, and moves then.
-func (l *lifetime) handOver(ctx context.Context, move func(context.Context)) {
-	if !l.replaced.Load() {
+// handOver gives the connections to the generation after. What is in flight finishes here, and moves then. What cannot move,
+// or has no way to go, is told to come again.
+func (l *lifetime) handOver(ctx context.Context, ext ownDrain) {
+	if _, none := l.others.(alone); none || !l.replaced.Load() {
 		return
 	}
 	waiting, cancel := context.WithTimeout(ctx, successorWait)
 	to := l.others.Successor(waiting)
 	cancel()
-	if to == nil {
-		return
-	}
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(afterHandOver, time.Until(deadline)/2)))
 		defer cancel()
 	}
-	contained := func(ctx context.Context) {
-		if move == nil {
-			return
+	// A panic is in the log.
+	move := func(ctx context.Context) {
+		if ext.move != nil {
+			_ = contain(l.log, "Move", func() error { ext.move(ctx); return nil })
 		}
-		_ = contain(l.log, "Move", func() error { move(ctx); return nil }) // a panic is in the log
 	}
-	if left := l.conns.Leave(ctx, to, l.others.Left, contained); left > 0 {
+	tell := func() (b []byte) {
+		if ext.tell != nil {
+			_ = contain(l.log, "Tell", func() error { b = ext.tell(); return nil })
+		}
+		return b
+	}
+	begun := time.Now()
+	left := l.conns.Leave(ctx, to, tell, l.others.Left, move)
+	l.log.Info("connections have moved", "connections", l.conns.Moved(), "took", time.Since(begun).Round(time.Millisecond).String())
+	if left > 0 {
 		l.log.Warn("connections were still in use when it was time to go", "connections", left)
 	}
 }

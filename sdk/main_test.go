@@ -2,10 +2,16 @@ package sdk_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stagehouse/stagehouse/plugin"
+	"github.com/stagehouse/stagehouse/plugin/protocol"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/sdk"
 )
@@ -24,6 +31,7 @@ import (
 const (
 	envExtension = "STAGEHOUSE_TEST_EXTENSION" // this process is the extension servant
 	envChatter   = "STAGEHOUSE_TEST_CHATTER"   // what the extension prints before it calls Main
+	envUntied    = "STAGEHOUSE_TEST_UNTIED"    // the extension has no tether, as on systems where there is none
 	envHost      = "STAGEHOUSE_TEST_HOST"      // this process is a host that runs it
 )
 
@@ -32,6 +40,9 @@ func TestMain(m *testing.M) {
 	case os.Getenv(envExtension) != "":
 		if text := os.Getenv(envChatter); text != "" {
 			fmt.Println(text)
+		}
+		if os.Getenv(envUntied) != "" {
+			_ = os.Unsetenv(protocol.EnvTether)
 		}
 		sdk.Main(servantDefinition())
 	case os.Getenv(envHost) != "":
@@ -44,6 +55,7 @@ func TestMain(m *testing.M) {
 type servant struct {
 	Address string `json:"address"`
 	Fault   string `json:"fault"`
+	TLS     bool   `json:"tls"`
 
 	sick error
 }
@@ -74,6 +86,9 @@ func (s *servant) Start(ctx context.Context, h *sdk.Host) error {
 	if err != nil {
 		return err
 	}
+	if s.TLS {
+		ln = tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{certificate()}, NextProtos: []string{"h2", "http/1.1"}})
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, os.Getpid()) })
 	mux.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("in a handler") })
@@ -84,6 +99,20 @@ func (s *servant) Start(ctx context.Context, h *sdk.Host) error {
 	mux.HandleFunc("/child", child)
 	h.Serve(ln, mux)
 	return nil
+}
+
+// certificate returns one that nobody knows.
+func certificate() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 func (s *servant) Health(context.Context) error {

@@ -61,13 +61,13 @@ func servantSpec(t *testing.T, config string) plugin.Spec {
 	}}
 }
 
-func newManager(t *testing.T) (*plugin.Manager, *logBuffer) {
+func newManager(t *testing.T, opts ...plugin.Option) (*plugin.Manager, *logBuffer) {
 	t.Helper()
 	log := &logBuffer{}
 	supervision := plugin.DefaultSupervision()
 	supervision.HealthInterval, supervision.RestartMin = 50*time.Millisecond, 10*time.Millisecond
-	m := plugin.New(schema.Services{}, plugin.WithSupervision(supervision),
-		plugin.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
+	m := plugin.New(schema.Services{}, append(opts, plugin.WithSupervision(supervision),
+		plugin.WithLogger(slog.New(slog.NewTextHandler(log, nil))))...)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

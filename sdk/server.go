@@ -119,13 +119,17 @@ func (s *Server) Drain(ctx context.Context) (int, error) {
 	return s.cut, s.drainErr
 }
 
-// ownDrain is what an extension does of a drain itself. Either may be nil.
+// ownDrain is what an extension does of a drain itself. All may be nil.
 type ownDrain struct {
+	tell  func() []byte
 	move  func(context.Context)
 	drain func(context.Context) error
 }
 
 func ownDrainOf(ext Extension) (own ownDrain) {
+	if t, ok := ext.(Teller); ok {
+		own.tell = t.Tell
+	}
 	if m, ok := ext.(Mover); ok {
 		own.move = m.Move
 	}

@@ -165,7 +165,7 @@ func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, cod
 }
 
 // eventually polls until f returns nil.
-func eventually(t *testing.T, what string, f func() error) {
+func eventually(t testing.TB, what string, f func() error) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(10 * time.Millisecond)

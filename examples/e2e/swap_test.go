@@ -28,7 +28,14 @@ import (
 
 // managed runs the API server as a process of a manager in this one, and returns how it is run. A brain may take the place of the
 // one that is built in.
-func managed(t *testing.T, brains ...brain.Factory) (*plugin.Manager, schema.Services, plugin.Spec) {
+func managed(t testing.TB, brains ...brain.Factory) (*plugin.Manager, schema.Services, plugin.Spec) {
+	t.Helper()
+	m, services, api, _ := managedLog(t, brains...)
+	return m, services, api
+}
+
+// managedLog is managed, with the log of the host.
+func managedLog(t testing.TB, brains ...brain.Factory) (*plugin.Manager, schema.Services, plugin.Spec, *syncBuffer) {
 	t.Helper()
 	options := local.Options{Dir: t.TempDir(), Brains: map[string]brain.Factory{}}
 	for _, b := range brains {
@@ -61,7 +68,7 @@ func managed(t *testing.T, brains ...brain.Factory) (*plugin.Manager, schema.Ser
 	if err := m.Start(t.Context(), api); err != nil {
 		t.Fatal(err)
 	}
-	return m, services, api
+	return m, services, api, log
 }
 
 // anybody opens a socket where authentication is off.
@@ -73,7 +80,7 @@ func (s *server) anybody() *socket {
 }
 
 // swap replaces the API server and waits until the old one is gone.
-func swap(t *testing.T, m *plugin.Manager, api plugin.Spec) {
+func swap(t testing.TB, m *plugin.Manager, api plugin.Spec) {
 	t.Helper()
 	old := m.Status()[0].PID
 	if err := m.Reload(t.Context(), api); err != nil {
@@ -200,26 +207,6 @@ func oneTurn(k *socket, id float64) error {
 	}
 }
 
-// TestManyIdleSocketsMove: they are all there after a swap, and answer.
-func TestManyIdleSocketsMove(t *testing.T) {
-	const many = 500
-	m, _, api := managed(t)
-	s := &server{t: t, base: "http://" + m.Status()[0].Listeners[0]}
-	sockets := make([]*socket, many)
-	for i := range sockets {
-		sockets[i] = s.anybody()
-	}
-	begin := time.Now()
-	swap(t, m, api)
-	t.Logf("%d sockets moved in %v", many, time.Since(begin).Round(time.Millisecond))
-	for i, k := range sockets {
-		k.send(frame{"type": "ping", "id": i})
-		if f := k.read(); f.str("type") != "pong" || f["id"] != float64(i) {
-			t.Fatalf("socket %d answers %v", i, f)
-		}
-	}
-}
-
 // TestHalfAFrameMoves: what a client has sent of a message before the swap is the beginning of what it sends after it.
 func TestHalfAFrameMoves(t *testing.T) {
 	m, _, api := managed(t)
@@ -247,8 +234,7 @@ func TestHalfAFrameMoves(t *testing.T) {
 func TestUnreadFramesMove(t *testing.T) {
 	m, services, api := managed(t)
 	conn, in := rawSocket(t, m.Status()[0].Listeners[0])
-	subscribe := `{"type":"subscribe","events":["updated"]}`
-	if _, err := conn.Write(append([]byte{0x81, 0x80 | byte(len(subscribe)), 0, 0, 0, 0}, subscribe...)); err != nil {
+	if _, err := conn.Write(clientFrame(`{"type":"subscribe","events":["updated"]}`)); err != nil {
 		t.Fatal(err)
 	}
 	if f := rawFrame(t, in); !strings.Contains(f, "subscribed") {
@@ -276,8 +262,9 @@ func TestUnreadFramesMove(t *testing.T) {
 	}
 }
 
-// rawSocket opens a WebSocket that reads only when told to, and through small buffers.
-func rawSocket(t *testing.T, address string) (net.Conn, *bufio.Reader) {
+// rawSocket opens a WebSocket that reads only when told to, and through small buffers. ahead is what the client sends before
+// its handshake is answered.
+func rawSocket(t testing.TB, address string, ahead ...byte) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -286,7 +273,7 @@ func rawSocket(t *testing.T, address string) (net.Conn, *bufio.Reader) {
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 	_ = conn.SetDeadline(time.Now().Add(2 * patience))
-	if _, err := io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: "+address+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: "+address+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"+string(ahead)); err != nil {
 		t.Fatal(err)
 	}
 	in := bufio.NewReaderSize(conn, 4<<10)
@@ -303,29 +290,41 @@ func rawSocket(t *testing.T, address string) (net.Conn, *bufio.Reader) {
 }
 
 // rawFrame reads the next text frame.
-func rawFrame(t *testing.T, in *bufio.Reader) string {
+func rawFrame(t testing.TB, in *bufio.Reader) string {
 	t.Helper()
 	for {
-		var head [4]byte
-		if _, err := io.ReadFull(in, head[:2]); err != nil {
-			t.Fatal(err)
+		opcode, payload := anyFrame(t, in)
+		if opcode == 1 {
+			return payload
 		}
-		n := int(head[1])
-		if n == 126 {
-			if _, err := io.ReadFull(in, head[2:]); err != nil {
-				t.Fatal(err)
-			}
-			n = int(head[2])<<8 | int(head[3])
-		}
-		payload := make([]byte, n)
-		if _, err := io.ReadFull(in, payload); err != nil {
-			t.Fatal(err)
-		}
-		if head[0] == 0x81 {
-			return string(payload)
-		}
-		if head[0]&0x0f == 8 {
+		if opcode == 8 {
 			t.Fatalf("the socket is closed: %q", payload)
 		}
 	}
+}
+
+// anyFrame reads the next frame of the server.
+func anyFrame(t testing.TB, in *bufio.Reader) (opcode byte, payload string) {
+	t.Helper()
+	var head [4]byte
+	if _, err := io.ReadFull(in, head[:2]); err != nil {
+		t.Fatal(err)
+	}
+	n := int(head[1])
+	if n == 126 {
+		if _, err := io.ReadFull(in, head[2:]); err != nil {
+			t.Fatal(err)
+		}
+		n = int(head[2])<<8 | int(head[3])
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(in, b); err != nil {
+		t.Fatal(err)
+	}
+	return head[0] & 0x0f, string(b)
+}
+
+// clientFrame is a short text frame of a client.
+func clientFrame(text string) []byte {
+	return append([]byte{0x81, 0x80 | byte(len(text)), 0, 0, 0, 0}, text...)
 }

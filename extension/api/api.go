@@ -27,6 +27,7 @@ func Definition() sdk.Definition {
 var (
 	_ sdk.Extension = (*Server)(nil)
 	_ sdk.Validator = (*Server)(nil)
+	_ sdk.Teller    = (*Server)(nil)
 	_ sdk.Mover     = (*Server)(nil)
 	_ sdk.Requirer  = (*Server)(nil)
 	_ sdk.Drainer   = (*Server)(nil)

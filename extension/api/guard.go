@@ -69,20 +69,19 @@ func (s *Server) limitKey(caller schema.Caller, address string) string {
 	return "principal " + caller.Principal
 }
 
-// admit asks the limiter, and waits for as long as it says.
+// admit asks the limiter, or that of the next generation, and waits for as long as it says.
 func (s *Server) admit(caller schema.Caller, address string) (decision, error) {
-	d := s.limiter.admit(s.limitKey(caller, address))
-	if d.delay <= 0 {
-		return d, nil
+	s.awaitTold()
+	key := s.limitKey(caller, address)
+	d, here := s.limiter.admitIfHere(key)
+	if !here {
+		return s.admitElsewhere(key)
 	}
-	moment := time.NewTimer(d.delay)
-	defer moment.Stop()
-	select {
-	case <-moment.C:
-		return d, nil
-	case <-s.base.Done():
-		return d, problem.New(schema.CodeUnavailable, "The server is going away. Try again in a moment.")
-	}
+	return s.wait(d)
+}
+
+func errGoing() error {
+	return problem.New(schema.CodeUnavailable, "The server is going away. Try again in a moment.")
 }
 
 // admitCommand counts one command of a WebSocket like a request. It may take as long as the limiter lets an act wait.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"hash/maphash"
+	"iter"
 	"sync"
 	"time"
 )
@@ -38,6 +39,7 @@ type limiterShard struct {
 	mu    sync.Mutex
 	keys  map[string]*ring
 	swept time.Duration
+	told  bool // it is on another limiter to decide
 }
 
 // decision is what became of one act.
@@ -59,12 +61,51 @@ func newLimiter(window time.Duration, limit int, now func() time.Time) *limiter 
 	return l
 }
 
-// admit counts one act of key, if it is within the limit or will be in a moment. The caller waits for as long as the
-// decision says.
-func (l *limiter) admit(key string) decision {
-	s := &l.shards[maphash.String(l.seed, key)%limiterShards]
+// admitIfHere counts one act of key, if it is within the limit or will be in a moment. The caller waits for as long as the
+// decision says. It is not here that it is decided if the limiter has told another one what it knows.
+func (l *limiter) admitIfHere(key string) (d decision, here bool) {
+	s := l.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.told {
+		return decision{}, false
+	}
+	return l.decide(s, key, l.delay), true
+}
+
+// admit is admitIfHere for a limiter that has told nobody, or whom it has told is gone.
+func (l *limiter) admit(key string) decision {
+	s := l.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return l.decide(s, key, l.delay)
+}
+
+// admitNow counts one act of key, if it is within the limit.
+func (l *limiter) admitNow(key string) bool {
+	s := l.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return l.decide(s, key, 0).admitted
+}
+
+// untilNext returns how long it is at least until the next act of key can be within the limit.
+func (l *limiter) untilNext(key string) time.Duration {
+	s := l.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.keys[key]; r != nil && r.n > 0 {
+		return max(l.delay, r.oldest()+l.window-l.now().Sub(l.begin))
+	}
+	return l.delay
+}
+
+func (l *limiter) shard(key string) *limiterShard {
+	return &l.shards[maphash.String(l.seed, key)%limiterShards]
+}
+
+// decide counts one act of key, if it has to wait for no longer than most. s.mu is held.
+func (l *limiter) decide(s *limiterShard, key string, most time.Duration) decision {
 	now := l.now().Sub(l.begin)
 	l.sweep(s, now)
 	r := s.keys[key]
@@ -74,11 +115,14 @@ func (l *limiter) admit(key string) decision {
 	}
 	r.expire(now - l.window)
 	begin := now // the first moment that the rule allows
+	if r.n > 0 {
+		begin = max(begin, r.newest())
+	}
 	if r.n == l.max {
-		begin = r.oldest() + l.window
+		begin = max(begin, r.oldest()+l.window)
 	}
 	delay := begin - now
-	if delay > 0 && (delay > l.delay || r.after(now) >= l.waiting) {
+	if delay > 0 && (delay > most || r.after(now) >= l.waiting) {
 		return decision{wait: delay}
 	}
 	r.push(begin, l.max)
@@ -118,6 +162,18 @@ type ring struct {
 }
 
 func (r *ring) oldest() time.Duration { return r.at[r.first] }
+func (r *ring) newest() time.Duration { return r.at[(r.first+r.n-1)%len(r.at)] }
+
+// all returns the times in their order.
+func (r *ring) all() iter.Seq[time.Duration] {
+	return func(yield func(time.Duration) bool) {
+		for i := range r.n {
+			if !yield(r.at[(r.first+i)%len(r.at)]) {
+				return
+			}
+		}
+	}
+}
 
 // expire drops what is at or before limit.
 func (r *ring) expire(limit time.Duration) {

@@ -117,9 +117,15 @@ func (s *Server) seal(rc *fasthttp.RequestCtx) {
 	h.Set(HeaderRequestID, stateOf(rc).id)
 	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	h.Set(fiber.HeaderCacheControl, "no-store") // what one caller sees is not for another
-	if s.draining.Load() {
+	if s.draining.Load() || last(rc) {
 		rc.SetConnectionClose()
 	}
+}
+
+// last reports whether the server leaves, and the connection of an answer cannot move. An upgrade is not the end of it.
+func last(rc *fasthttp.RequestCtx) bool {
+	c := handover.Of(rc.Conn())
+	return c != nil && c.Last() && rc.Response.StatusCode() != fiber.StatusSwitchingProtocols
 }
 
 // router is the app as huma sees it: behind a guard, once there is one, and with a HEAD for every GET.

@@ -40,6 +40,9 @@ type Server struct {
 	sockets *ws.Server
 	app     *fiber.App
 
+	heard chan struct{}              // closed when the limiter knows what the generation before has admitted
+	ask   func([]byte) (bool, error) // asks the generation after, see admitElsewhere
+
 	draining atomic.Bool
 	final    func() bool // whether a drain is the end
 }
@@ -58,10 +61,13 @@ func (s *Server) Start(ctx context.Context, h *sdk.Host) error {
 		return err
 	}
 	h.OnMoved(s.sockets.Resume)
+	h.OnAsked(s.asked)
+	s.ask = h.Ask
 	ln, err := h.Listen(ctx, "tcp", s.address())
 	if err != nil {
 		return err
 	}
+	h.Go(func(ctx context.Context) error { s.inherit(h.Told(ctx)); return nil })
 	h.Go(s.sockets.Run)
 	h.Go(func(context.Context) error { return s.serve(ln) })
 	return nil
@@ -70,6 +76,7 @@ func (s *Server) Start(ctx context.Context, h *sdk.Host) error {
 // prepare builds everything from the configuration.
 func (s *Server) prepare(base context.Context, services schema.Services, log *slog.Logger) {
 	s.services, s.log, s.base = services, log, base
+	s.heard = make(chan struct{})
 	identity := services.Identity
 	if s.Auth.Mode == AuthNone {
 		identity = nil

@@ -2,10 +2,12 @@ package tether
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/stagehouse/stagehouse/plugin/protocol"
 )
@@ -65,9 +67,33 @@ func (l *lifeline) watch() {
 	_, _ = io.Copy(io.Discard, l.stdin) // however it ends, it has ended
 }
 
+// Listen binds, and waits for a moment where somebody has the address: it may be the generation before, which is about to
+// let go of it.
 func (l *lifeline) Listen(ctx context.Context, network, address string) (net.Listener, error) {
-	return Bind(ctx, l.extension, network, address)
+	again := time.NewTicker(bindInterval)
+	defer again.Stop()
+	late := time.After(bindWait)
+	for {
+		ln, err := Bind(ctx, l.extension, network, address)
+		var taken *ListenError
+		if err == nil || !errors.As(err, &taken) || !isAddressInUse(taken.Errno) {
+			return ln, err
+		}
+		select {
+		case <-again.C:
+		case <-late:
+			return nil, err
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
+
+// How long an address may be taken, and how often it is tried.
+const (
+	bindWait     = 2 * time.Second
+	bindInterval = 5 * time.Millisecond
+)
 
 func (l *lifeline) Serving() <-chan struct{}                { return l.serving }
 func (l *lifeline) Predecessor() *net.UnixConn              { return nil }

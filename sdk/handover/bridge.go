@@ -18,13 +18,23 @@ const (
 	maxPlace  = 4 << 10
 )
 
-// record is what goes with a connection.
+// record is what goes with a connection, or alone.
 type record struct {
-	idle    idle
-	session bool   // it was detached; otherwise a server is waiting for a request on it
-	unread  []byte // read and not dealt with
-	state   []byte // of the session
+	kind   kind
+	idle   idle
+	unread []byte // read and not dealt with
+	state  []byte // of the session; or what is told or asked
 }
+
+// kind is what a record is about. One of a kind that this version does not know is refused.
+type kind byte
+
+const (
+	ofRequests kind = iota // a connection on which a server is waiting for a request
+	ofSession              // a connection that was detached
+	told                   // what the extension tells the generation after, once and before all others; without a descriptor
+	asked                  // what it asks; without a descriptor
+)
 
 // idle is what there is to know of a connection between two requests.
 type idle struct {
@@ -33,43 +43,46 @@ type idle struct {
 	Until  time.Time `json:"until,omitzero"`   // the server would wait no longer; zero = for ever
 }
 
-// header begins a record on the bridge: whether it is a session, and the lengths of its place, unread and state. The
-// descriptor comes with its first byte.
+// header begins a record on the bridge: its kind, and the lengths of its place, unread and state. The descriptor comes with
+// its first byte.
 const headerBytes = 1 + 3*4
 
-func (r record) encode() (head, rest []byte, err error) {
+// encode returns the record as it is sent.
+func (r record) encode() ([]byte, error) {
 	place, err := json.Marshal(r.idle)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(place) > maxPlace || len(r.unread) > maxUnread || len(r.state) > maxState {
-		return nil, nil, fmt.Errorf("handover: a connection with %d unread bytes and a state of %d bytes is too large to move", len(r.unread), len(r.state))
+		return nil, fmt.Errorf("handover: a connection with %d unread bytes and a state of %d bytes is too large to move", len(r.unread), len(r.state))
 	}
-	head = make([]byte, headerBytes)
-	if r.session {
-		head[0] = 1
-	}
-	binary.BigEndian.PutUint32(head[1:], uint32(len(place)))
-	binary.BigEndian.PutUint32(head[5:], uint32(len(r.unread)))
-	binary.BigEndian.PutUint32(head[9:], uint32(len(r.state)))
-	rest = append(append(place, r.unread...), r.state...)
-	return head, rest, nil
+	b := make([]byte, headerBytes, headerBytes+len(place)+len(r.unread)+len(r.state))
+	b[0] = byte(r.kind)
+	binary.BigEndian.PutUint32(b[1:], uint32(len(place)))
+	binary.BigEndian.PutUint32(b[5:], uint32(len(r.unread)))
+	binary.BigEndian.PutUint32(b[9:], uint32(len(r.state)))
+	b = append(b, place...)
+	b = append(b, r.unread...)
+	return append(b, r.state...), nil
 }
 
 // decode reads the rest of a record.
 func decode(head []byte, from io.Reader) (record, error) {
 	lengths := [3]uint32{binary.BigEndian.Uint32(head[1:]), binary.BigEndian.Uint32(head[5:]), binary.BigEndian.Uint32(head[9:])}
-	if head[0] > 1 || lengths[0] > maxPlace || lengths[1] > maxUnread || lengths[2] > maxState {
+	if lengths[0] > maxPlace || lengths[1] > maxUnread || lengths[2] > maxState {
 		return record{}, errors.New("handover: the generation before does not speak our language")
 	}
 	var parts [3][]byte
 	for i, n := range lengths {
+		if n == 0 {
+			continue
+		}
 		parts[i] = make([]byte, n)
 		if _, err := io.ReadFull(from, parts[i]); err != nil {
 			return record{}, fmt.Errorf("handover: read a record: %w", err)
 		}
 	}
-	r := record{session: head[0] == 1, unread: parts[1], state: parts[2]}
+	r := record{kind: kind(head[0]), unread: parts[1], state: parts[2]}
 	if err := json.Unmarshal(parts[0], &r.idle); err != nil {
 		return record{}, fmt.Errorf("handover: read a record: %w", err)
 	}
@@ -83,7 +96,7 @@ const (
 )
 
 var (
-	errRefused = errors.New("handover: the successor has no listener for the connection")
+	errRefused = errors.New("handover: the successor does not take it")
 	errLost    = errors.New("handover: the successor is gone")
 )
 
@@ -105,23 +118,39 @@ func newSender(conn *net.UnixConn) *sender {
 	return s
 }
 
-// send hands c over and returns nil once the successor has it. c is still open here then, and has to be closed. With an
-// error the successor does not have it.
+// send hands c over, which is nil where the record is of none, and returns nil once the successor has it. c is still open here
+// then, and has to be closed. With an error the successor does not have it; errRefused is its own.
 func (s *sender) send(c stream, r record) error {
-	answer, err := s.write(c, r)
+	b, err := r.encode()
+	if err != nil {
+		return err
+	}
+	s.writing.Lock()
+	answer, err := s.write(c, b)
+	s.writing.Unlock()
 	if err != nil {
 		return err
 	}
 	return <-answer
 }
 
-func (s *sender) write(c stream, r record) (<-chan error, error) {
-	head, rest, err := r.encode()
-	if err != nil {
-		return nil, err
-	}
+// tell sends what f returns. What others send meanwhile, even if it is because of what f does, goes behind it.
+func (s *sender) tell(f func() []byte) error {
 	s.writing.Lock()
-	defer s.writing.Unlock()
+	b, err := record{kind: told, state: f()}.encode()
+	var answer <-chan error
+	if err == nil {
+		answer, err = s.write(nil, b)
+	}
+	s.writing.Unlock()
+	if err != nil {
+		return err
+	}
+	return <-answer
+}
+
+// write writes a record. s.writing is held.
+func (s *sender) write(c stream, b []byte) (<-chan error, error) {
 	answer := make(chan error, 1)
 	s.mu.Lock()
 	if s.broken {
@@ -130,11 +159,7 @@ func (s *sender) write(c stream, r record) (<-chan error, error) {
 	}
 	s.waiting = append(s.waiting, answer)
 	s.mu.Unlock()
-	if err := writeDescriptor(s.conn, head, c); err != nil {
-		s.abandon()
-		return nil, fmt.Errorf("handover: send a connection: %w", err)
-	}
-	if _, err := s.conn.Write(rest); err != nil {
+	if err := writeDescriptor(s.conn, b, c); err != nil {
 		s.abandon()
 		return nil, fmt.Errorf("handover: send a connection: %w", err)
 	}
@@ -187,6 +212,12 @@ func (s *sender) abandon() {
 	s.waiting = nil
 }
 
+func (s *sender) isBroken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
 func (s *sender) close() {
 	s.abandon()
 	<-s.done
@@ -194,6 +225,15 @@ func (s *sender) close() {
 
 // receive reads records until the bridge ends, which it does without an error between two records, and answers each.
 func receive(from *net.UnixConn, take func(stream, record) bool) error {
+	answers := make(chan byte, maxAnswers)
+	answered := make(chan error, 1)
+	go func() { answered <- answer(from, answers) }()
+	err := receiveAll(from, take, answers)
+	close(answers)
+	return errors.Join(err, <-answered)
+}
+
+func receiveAll(from *net.UnixConn, take func(stream, record) bool, answers chan<- byte) error {
 	head := make([]byte, headerBytes)
 	for {
 		c, err := readDescriptor(from, head)
@@ -205,15 +245,42 @@ func receive(from *net.UnixConn, take func(stream, record) bool) error {
 		}
 		r, err := decode(head, from)
 		if err != nil {
-			return errors.Join(err, c.Close())
+			return errors.Join(err, closeIf(c))
 		}
-		answer := byte(taken)
-		if !take(c, r) {
-			answer = refused
-			_ = c.Close() // our copy only: the one who sent it still has it
+		if take(c, r) {
+			answers <- taken
+			continue
 		}
-		if _, err := from.Write([]byte{answer}); err != nil {
-			return fmt.Errorf("handover: answer a record: %w", err)
+		_ = closeIf(c) // our copy only: the one who sent it still has it
+		answers <- refused
+	}
+}
+
+func closeIf(c stream) error {
+	if c == nil {
+		return nil
+	}
+	return c.Close()
+}
+
+// maxAnswers is how many answers may go in one write.
+const maxAnswers = 256
+
+// answer writes what comes from answers until that is closed, several at once where they come quicker than they go. After an
+// error, which ends the bridge, it writes nothing any more.
+func answer(to *net.UnixConn, answers <-chan byte) (failed error) {
+	buf := make([]byte, 0, maxAnswers)
+	for a := range answers {
+		buf = append(buf[:0], a)
+		for n := min(len(answers), maxAnswers-1); n > 0; n-- {
+			buf = append(buf, <-answers)
+		}
+		if failed != nil {
+			continue
+		}
+		if _, err := to.Write(buf); err != nil {
+			failed = errors.Join(fmt.Errorf("handover: answer a record: %w", err), to.Close())
 		}
 	}
+	return failed
 }

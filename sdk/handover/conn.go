@@ -38,6 +38,12 @@ type Conn struct {
 	give     atomic.Bool // the server is about to close it, and it moves instead
 	detached atomic.Bool
 
+	// Of those that cannot move, see Last.
+	sealed  atomic.Bool  // what is read is of TLS
+	ahead   atomic.Bool  // the server may have read more than the request that it has answered
+	working atomic.Bool  // the server has a request that it has not answered
+	touched atomic.Int64 // when something happened on it, in nanoseconds of Unix time
+
 	// Of the goroutine that reads.
 	pre  []byte // read by the generation before and not dealt with
 	seen period
@@ -126,11 +132,17 @@ func (c *Conn) note(b []byte) {
 		c.tap(b)
 		return
 	}
+	c.touch()
 	if !c.busy.Load() {
 		c.busy.Store(true)
 		c.arrive()
+		if b[0] == tlsHandshake && !c.served.Load() {
+			c.sealed.Store(true)
+		}
 	}
-	c.seen.feed(b)
+	if !c.sealed.Load() {
+		c.seen.feed(b)
+	}
 }
 
 // arrive is called at the first byte of a request. Of a connection that has moved, the server believes that it is new, and
@@ -147,19 +159,33 @@ func (c *Conn) arrive() {
 	_ = c.stream.SetReadDeadline(c.want) // it fails where the connection is closed already
 }
 
+// deadline returns the read deadline that holds unless the connection is to move. c.mu is held.
+func (c *Conn) deadline() time.Time {
+	if c.waiting.Load() {
+		return c.until
+	}
+	return c.want
+}
+
 // interrupted decides what a read is worth that a deadline has ended while the process leaves. It reports whether to read
-// again: the deadline was meant for a connection that has become busy meanwhile.
+// again: the deadline was meant for a connection that has become busy meanwhile, or has nowhere to move to any more.
 func (c *Conn) interrupted() (again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	until := c.deadline()
 	switch {
-	case !c.busy.Load():
+	case c.moves():
 		c.give.Store(true)
 		return false
-	case !c.want.IsZero() && !time.Now().Before(c.want):
+	case !until.IsZero() && !time.Now().Before(until):
 		return false
 	}
-	return c.stream.SetReadDeadline(c.want) == nil
+	return c.stream.SetReadDeadline(until) == nil
+}
+
+// moves reports whether the connection is to move as soon as its server lets go of it.
+func (c *Conn) moves() bool {
+	return !c.busy.Load() && !c.detached.Load() && c.l.set.isLeaving() && c.l.set.successor() != nil
 }
 
 // Write writes. What a server says to a connection that it has given up, such as that the client was too slow, is not for
@@ -189,41 +215,43 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.want, c.span = t, time.Until(t)
-	if c.waiting.Load() {
-		t = c.until
+	if c.moves() {
+		return c.stream.SetReadDeadline(past)
 	}
-	if c.l.set.isLeaving() && !c.busy.Load() && !c.detached.Load() {
-		t = past
-	}
-	return c.stream.SetReadDeadline(t)
+	return c.stream.SetReadDeadline(c.deadline())
 }
 
 // idling returns what the next generation has to know of a connection that waits for a request.
 func (c *Conn) idling() idle {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := idle{Place: c.l.place, Served: c.served.Load(), Until: c.want}
-	if c.waiting.Load() {
-		i.Until = c.until
-	}
-	return i
+	return idle{Place: c.l.place, Served: c.served.Load(), Until: c.deadline()}
 }
 
 // nudge interrupts a read that waits for a request.
 func (c *Conn) nudge() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.busy.Load() && !c.detached.Load() {
+	if c.moves() {
 		_ = c.stream.SetReadDeadline(past) // it fails where the connection is closed already
 	}
 }
 
 // Active says that the server has begun with a request, of which it had read some already.
-func (c *Conn) Active() { c.busy.Store(true) }
+func (c *Conn) Active() {
+	c.busy.Store(true)
+	c.working.Store(true)
+}
 
 // Idle says that the server has answered a request and is going to wait for the next one. It is called before the server
 // reads again, by the goroutine that reads, and only by a server that has nothing left of what it has read before it does.
+// A connection of TLS stays busy all the same.
 func (c *Conn) Idle() {
+	c.rest()
+	if c.sealed.Load() {
+		return
+	}
+	c.ahead.Store(false)
 	c.seen = period{}
 	c.served.Store(true)
 	c.busy.Store(false)
@@ -232,15 +260,27 @@ func (c *Conn) Idle() {
 	}
 }
 
+// rest says that no request is in flight.
+func (c *Conn) rest() {
+	c.touch()
+	c.working.Store(false)
+}
+
 // Expect says how long the body of the request is that the server has begun with; below 0 it is not known. It is called by
-// the goroutine that reads.
-func (c *Conn) Expect(length int64) { c.body = length }
+// the goroutine that reads, or, on a connection of TLS, by any.
+func (c *Conn) Expect(length int64) {
+	if !c.sealed.Load() {
+		c.body = length
+	}
+}
 
 // IdleAfterRequest is Idle for a server that may have read more than the request that it has answered, and has said what to
-// expect. Where more was read, or less, the connection stays busy, which is safe: it does not move then, and is closed in
-// the end.
+// expect. Where more was read, or less, the connection stays busy, which is safe: it does not move then, and the answer to
+// the next request is the last one.
 func (c *Conn) IdleAfterRequest() {
-	if c.body < 0 || c.seen.header == 0 || c.seen.bytes != c.seen.header+c.body {
+	if !c.sealed.Load() && (c.body < 0 || c.seen.header == 0 || c.seen.bytes != c.seen.header+c.body) {
+		c.rest()
+		c.ahead.Store(true)
 		c.seen = period{}
 		c.served.Store(true)
 		return
@@ -272,6 +312,9 @@ func (c *Conn) SetWriteBuffer(n int) error {
 	return nil
 }
 
+// Moves reports whether there is a way to the generation after, which Move needs.
+func (c *Conn) Moves() bool { return c.l.set.successor() != nil }
+
 // Move hands a detached connection to the generation after, with what was read of it and not dealt with, and with a state.
 // Nobody may read or write it meanwhile. Without an error it is closed here and lives on there; with one nothing has
 // changed.
@@ -280,9 +323,10 @@ func (c *Conn) Move(unread, state []byte) error {
 	if to == nil || !c.detached.Load() {
 		return errNowhere
 	}
-	if err := to.send(c.stream, record{idle: idle{Place: c.l.place}, session: true, unread: unread, state: state}); err != nil {
+	if err := to.send(c.stream, record{kind: ofSession, idle: idle{Place: c.l.place}, unread: unread, state: state}); err != nil {
 		return err
 	}
+	c.l.set.moved.Add(1)
 	c.l.set.forget(c)
 	return c.stream.Close()
 }
@@ -291,7 +335,9 @@ func (c *Conn) Move(unread, state []byte) error {
 func (c *Conn) Close() error {
 	if c.give.Swap(false) {
 		if to := c.l.set.successor(); to != nil {
-			_ = to.send(c.stream, record{idle: c.idling()}) // if it cannot be moved it is closed, as the server wants
+			if to.send(c.stream, record{idle: c.idling()}) == nil {
+				c.l.set.moved.Add(1)
+			} // else it is closed, as the server wants
 		}
 	}
 	c.l.set.forget(c)

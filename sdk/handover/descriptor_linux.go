@@ -10,8 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeDescriptor sends b with the descriptor of c.
+// writeDescriptor sends b with the descriptor of c, if that is not nil.
 func writeDescriptor(to *net.UnixConn, b []byte, c stream) error {
+	if c == nil {
+		_, err := to.Write(b)
+		return err
+	}
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
@@ -27,7 +31,8 @@ func writeDescriptor(to *net.UnixConn, b []byte, c stream) error {
 	return errors.Join(err, failure)
 }
 
-// readDescriptor fills b and returns the connection that comes with it. At the end of the stream it returns io.EOF.
+// readDescriptor fills b and returns the connection that comes with it; nil = none does. At the end of the stream it returns
+// io.EOF. b ends before the next descriptor.
 func readDescriptor(from *net.UnixConn, b []byte) (stream, error) {
 	oob := make([]byte, unix.CmsgSpace(4*4))
 	n, oobn, _, _, err := from.ReadMsgUnix(b, oob)
@@ -37,19 +42,21 @@ func readDescriptor(from *net.UnixConn, b []byte) (stream, error) {
 	if n == 0 {
 		return nil, io.EOF
 	}
-	fds := descriptors(oob[:oobn])
-	if len(fds) != 1 {
+	var c stream
+	switch fds := descriptors(oob[:oobn]); len(fds) {
+	case 0:
+	case 1:
+		if c, err = connOf(fds[0]); err != nil {
+			return nil, err
+		}
+	default:
 		for _, fd := range fds {
 			_ = unix.Close(fd) // nobody has used it
 		}
 		return nil, fmt.Errorf("handover: a record came with %d descriptors; one was expected", len(fds))
 	}
-	c, err := connOf(fds[0])
-	if err != nil {
-		return nil, err
-	}
 	if _, err := io.ReadFull(from, b[n:]); err != nil {
-		return nil, errors.Join(fmt.Errorf("handover: read a record: %w", err), c.Close())
+		return nil, errors.Join(fmt.Errorf("handover: read a record: %w", err), closeIf(c))
 	}
 	return c, nil
 }

@@ -10,6 +10,13 @@
 // A connection that has become something else, such as a WebSocket, is detached from that (see [Conn.Detach]) and moved by
 // its owner, with a state that only the owner can read.
 //
+// What cannot move stays: a connection of TLS, whose keys are here, one whose client sends requests ahead, and all of them
+// where the host cannot make a bridge. The server says with its next answer that it is the last one (see [Conn.Last]); the
+// rest is closed when nothing has happened on it for five seconds.
+//
+// Beside connections the old process can tell the new one something before any of them moves, and ask it afterwards
+// ([Set.Told], [Set.Ask]).
+//
 // The successor says of every connection that it has taken it. What it has not taken when it dies is still open here.
 //
 // The package is used by package sdk; an extension needs it only to detach and move connections of its own.

@@ -127,9 +127,17 @@ func (l *Listener) accept() {
 func (l *Listener) offer(c *Conn) {
 	select {
 	case l.fresh <- c:
+		return
 	case <-l.set.leaving:
-		c.give.Store(true)
-		_ = c.Close() // which hands it over
+		if c.moves() {
+			c.give.Store(true)
+			_ = c.Close() // which hands it over
+			return
+		}
+	case <-l.closed:
+	}
+	select {
+	case l.fresh <- c:
 	case <-l.closed:
 		_ = c.Close()
 	}

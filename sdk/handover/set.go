@@ -3,7 +3,9 @@ package handover
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +20,13 @@ type Set struct {
 	log     *slog.Logger
 	serving <-chan struct{}
 	leaving chan struct{}
+	grace   time.Duration
 
-	to atomic.Pointer[sender] // set before leaving is closed
+	to    atomic.Pointer[sender] // set before leaving is closed
+	since atomic.Int64           // when it was closed, in nanoseconds of Unix time
+	moved atomic.Int64
+
+	words words
 
 	mu        sync.Mutex
 	listeners []*Listener
@@ -33,7 +40,9 @@ type Set struct {
 
 // New returns a set whose listeners accept once serving is closed.
 func New(serving <-chan struct{}, log *slog.Logger) *Set {
-	return &Set{log: log, serving: serving, leaving: make(chan struct{}), conns: map[*Conn]struct{}{}}
+	s := &Set{log: log, serving: serving, leaving: make(chan struct{}), grace: defaultGrace, conns: map[*Conn]struct{}{}}
+	s.words.come = make(chan struct{})
+	return s
 }
 
 // Listen returns a listener of the set on top of ln, which it owns from now on.
@@ -65,21 +74,32 @@ func (s *Set) Receive(from *net.UnixConn) {
 	s.mu.Unlock()
 	s.running.Go(func() {
 		defer func() { _ = from.Close() }() // the other side is done or gone
+		defer s.words.settle(nil)
 		if err := receive(from, s.take); err != nil {
 			s.log.Warn("take over the connections of the generation before", "error", err.Error())
 		}
 	})
 }
 
-// take gives a connection that has moved to whom it belongs, and reports whether there is anybody.
+// take gives what has come to whom it belongs, and reports whether there is anybody.
 func (s *Set) take(c stream, r record) bool {
+	if r.kind == told && c == nil {
+		return s.words.settle(r.state)
+	}
+	s.words.settle(nil) // it would have come before
+	switch {
+	case r.kind == asked && c == nil:
+		return s.words.answer(r.state)
+	case r.kind != ofRequests && r.kind != ofSession, c == nil:
+		return false
+	}
 	s.mu.Lock()
 	l, sessions := s.at(r.idle.Place), s.sessions
 	s.mu.Unlock()
 	switch {
-	case l == nil, r.session && sessions == nil:
+	case l == nil, r.kind == ofSession && sessions == nil:
 		return false
-	case r.session:
+	case r.kind == ofSession:
 		conn := &Conn{stream: c, l: l, pre: r.unread}
 		conn.detached.Store(true)
 		s.running.Go(func() { sessions(conn, r.state) })
@@ -112,14 +132,22 @@ func (s *Set) hold(c *Conn) {
 	s.conns[c] = struct{}{}
 }
 
-// Leave hands everything over: listeners stop accepting, and connections move as they become idle. move moves those that
-// are detached; it is called at once, and again when no server has a connection any more, for those that were detached
-// meanwhile. Leave returns when all have moved that can, or when ctx is done, and how many connections servers still have
-// then. left is called when nothing is accepted any more. It owns to, and is called once.
-func (s *Set) Leave(ctx context.Context, to *net.UnixConn, left func(), move func(context.Context)) int {
-	out := newSender(to)
-	defer out.close()
-	s.to.Store(out)
+// Leave hands everything over: listeners stop accepting, and connections move as they become idle. Those that cannot move
+// are served until they have had their last answer (see [Conn.Last]), or nothing has happened on them for a grace; with a nil
+// to that is all of them. move moves those that are detached, or tells their clients to come again; it is called at
+// once, and again when servers have no connection in use any more, for those that were detached meanwhile. Leave returns
+// then, or when ctx is done, and how many connections are still in use. left is called when nothing is accepted any more.
+//
+// tell, if it is not nil, is called first, if there is a way to the generation after, and returns what that one is told (see
+// [Set.Told]). Leave owns to, and is called once.
+func (s *Set) Leave(ctx context.Context, to *net.UnixConn, tell func() []byte, left func(), move func(context.Context)) int {
+	if to != nil {
+		out := newSender(to)
+		defer out.close()
+		s.to.Store(out)
+		s.tell(tell)
+	}
+	s.since.Store(time.Now().UnixNano())
 	close(s.leaving)
 	s.mu.Lock()
 	for _, l := range s.listeners {
@@ -135,35 +163,39 @@ func (s *Set) Leave(ctx context.Context, to *net.UnixConn, left func(), move fun
 	return n
 }
 
-// empty waits until no connection of a server is left, and returns how many are when ctx is done.
+// empty waits until servers have no connection in use any more, and returns how many they have when ctx is done.
 func (s *Set) empty(ctx context.Context) int {
 	again := time.NewTicker(settle)
 	defer again.Stop()
 	for {
-		s.mu.Lock()
-		n := len(s.conns)
-		if n == 0 {
-			s.mu.Unlock()
-			return 0
-		}
-		all := make([]*Conn, 0, n)
-		for c := range s.conns {
-			all = append(all, c)
-		}
-		emptied := make(chan struct{})
-		s.emptied = emptied
-		s.mu.Unlock()
+		all, emptied := s.open()
+		used := 0
+		now := time.Now()
 		for _, c := range all {
 			c.nudge()
+			if !c.spent(now) {
+				used++
+			}
+		}
+		if used == 0 {
+			return 0
 		}
 		select {
 		case <-emptied:
 			return 0
 		case <-again.C:
 		case <-ctx.Done():
-			return n
+			return used
 		}
 	}
+}
+
+// open returns the connections of servers, and what is closed when there is none any more.
+func (s *Set) open() (all []*Conn, emptied <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.emptied = make(chan struct{})
+	return slices.Collect(maps.Keys(s.conns)), s.emptied
 }
 
 func (s *Set) forget(c *Conn) {
@@ -185,8 +217,17 @@ func (s *Set) isLeaving() bool {
 	}
 }
 
-// successor returns the way to the generation after; nil = there is none.
-func (s *Set) successor() *sender { return s.to.Load() }
+// Moved returns how many connections the generation after has taken.
+func (s *Set) Moved() int { return int(s.moved.Load()) }
+
+// successor returns the way to the generation after; nil = there is none, or none any more.
+func (s *Set) successor() *sender {
+	to := s.to.Load()
+	if to == nil || to.isBroken() {
+		return nil
+	}
+	return to
+}
 
 // Close closes the listeners, takes nothing over any more, and waits until none of the set's goroutines is left.
 func (s *Set) Close() {

@@ -79,7 +79,7 @@ func (s *session) wantsToMove(err error) bool {
 // move carries out what comes after the first step, and reports whether the session lives on elsewhere.
 func (s *session) move() bool {
 	unread, whole := s.partial.unread()
-	if !s.movable || !whole {
+	if !s.movable || !whole || !handover.Of(s.net).Moves() {
 		return false
 	}
 	s.hand(&job{halt: true})
