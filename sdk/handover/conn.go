@@ -275,17 +275,25 @@ func (c *Conn) Expect(length int64) {
 }
 
 // IdleAfterRequest is Idle for a server that may have read more than the request that it has answered, and has said what to
-// expect. Where more was read, or less, the connection stays busy, which is safe: it does not move then, and the answer to
-// the next request is the last one.
+// expect. Where more was read, or less, the connection stays busy, which is safe: it does not move then.
+//
+// One byte more is what net/http reads while a handler runs, to see whether the client is still there: the next request has
+// begun, and the connection moves after its answer. More than that nobody can hand over; the answer to the next request is
+// the last one then (see Last).
 func (c *Conn) IdleAfterRequest() {
-	if !c.sealed.Load() && (c.body < 0 || c.seen.header == 0 || c.seen.bytes != c.seen.header+c.body) {
-		c.rest()
-		c.ahead.Store(true)
-		c.seen = period{}
-		c.served.Store(true)
+	extra := c.seen.bytes - c.seen.header - c.body
+	if c.sealed.Load() || c.body >= 0 && c.seen.header > 0 && extra == 0 {
+		c.Idle()
 		return
 	}
-	c.Idle()
+	c.rest()
+	begun := c.body >= 0 && c.seen.header > 0 && extra == 1
+	c.ahead.Store(!begun)
+	c.seen = period{}
+	if begun {
+		c.seen.bytes = extra
+	}
+	c.served.Store(true)
 }
 
 // Detach takes the connection from the HTTP server, which has just answered the request that asked for it: it moves only

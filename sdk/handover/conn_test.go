@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -32,6 +33,34 @@ func TestPeriodFindsTheEndOfAHeader(t *testing.T) {
 			if step > 50 {
 				step += 97
 			}
+		}
+	}
+}
+
+// TestWhatNetHTTPReadsAhead: a byte of the next request is a request that has begun; more of it cannot be handed over.
+func TestWhatNetHTTPReadsAhead(t *testing.T) {
+	const request = "GET / HTTP/1.1\r\n\r\n"
+	c := &Conn{l: &Listener{set: New(nil, slog.New(slog.DiscardHandler))}}
+	answer := func(read string) (busy, ahead bool) {
+		c.note([]byte(read))
+		c.Active()
+		c.Expect(0)
+		c.IdleAfterRequest()
+		return c.busy.Load(), c.ahead.Load()
+	}
+	for _, step := range []struct {
+		read        string
+		busy, ahead bool
+	}{
+		{request, false, false},
+		{request + request[:1], true, false},
+		{request[1:], false, false}, // the rest of it
+		{request + request[:2], true, true},
+		{request[2:], false, false},
+		{request + request, true, true},
+	} {
+		if busy, ahead := answer(step.read); busy != step.busy || ahead != step.ahead {
+			t.Fatalf("after %q: busy %v, ahead %v", step.read, busy, ahead)
 		}
 	}
 }
