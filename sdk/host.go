@@ -45,9 +45,9 @@ func (h *Host) Listen(ctx context.Context, network, address string) (net.Listene
 	return h.life.listening(ln, handover.Place{Network: network, Address: address})
 }
 
-// OnMoved says who takes the connections that the generation before has moved with a state of its own. f is called for each
-// in a goroutine of its own, owns the connection, and does not take long: what goes on with it is for Host.Go, or for a
-// server. It is called in Start.
+// OnMoved says who takes the connections that the generation before has moved with a state of its own. f owns the connection
+// and does not take long, because it is called for a few at a time: what goes on with it is for Host.Go, or for a server. It
+// is called in Start.
 func (h *Host) OnMoved(f func(c *handover.Conn, state []byte)) { h.life.conns.OnSession(f) }
 
 // Told waits for what the generation before has told (see Teller) and returns it; nil = nothing, because there is none, or it

@@ -26,7 +26,8 @@ type Set struct {
 	since atomic.Int64           // when it was closed, in nanoseconds of Unix time
 	moved atomic.Int64
 
-	words words
+	words    words
+	arrivals arrivals
 
 	mu        sync.Mutex
 	listeners []*Listener
@@ -58,8 +59,8 @@ func (s *Set) Listen(ln net.Listener, p Place) *Listener {
 	return l
 }
 
-// OnSession says who takes the connections that were moved with a state. f is called in a goroutine of its own for each,
-// owns the connection, and is waited for by Close. Without it they stay where they are. It is called before Receive.
+// OnSession says who takes the connections that were moved with a state. f owns the connection and does not take long: it is
+// called for a few at a time, and is waited for by Close. Without it they stay where they are. It is called before Receive.
 func (s *Set) OnSession(f func(c *Conn, state []byte)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +103,7 @@ func (s *Set) take(c stream, r record) bool {
 	case r.kind == ofSession:
 		conn := &Conn{stream: c, l: l, pre: r.unread}
 		conn.detached.Store(true)
-		s.running.Go(func() { sessions(conn, r.state) })
+		s.arrivals.add(&s.running, func() { sessions(conn, r.state) })
 	default:
 		conn := &Conn{stream: c, l: l, pre: r.unread, until: r.idle.Until}
 		conn.served.Store(r.idle.Served)

@@ -202,7 +202,7 @@ func (r *resumed) Write(b []byte) (int, error) {
 
 // newAgain returns the app whose one route serves sockets that have moved.
 func (s *Server) newAgain() *fiber.App {
-	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 2 * len(handshake)}) // kept as long as the socket
 	app.Get("/", func(c *fiber.Ctx) error {
 		r, ok := c.Context().Conn().(*resumed)
 		if !ok {
