@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
@@ -21,6 +22,9 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 	pb "github.com/stagehouse/stagehouse/schema/gen/stagehouse/v1"
 )
+
+// look is how often a script that waits for something looks whether it is there.
+const look = 5 * time.Millisecond
 
 // forever blocks the process, which somebody else has to end.
 func forever() { select {} }
@@ -130,6 +134,7 @@ type served struct {
 	line   tether.Line
 	stderr *os.File // before go-plugin replaces it
 	sick   atomic.Bool
+	listen string // where it serves
 }
 
 func (p *served) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
@@ -152,8 +157,13 @@ func (p *served) Init(context.Context, *pb.InitRequest) (*pb.InitResponse, error
 	return out, nil
 }
 
-func (p *served) Configure(context.Context, *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
+func (p *served) Configure(_ context.Context, in *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
 	out := &pb.ConfigureResponse{}
+	block := struct{ Listen string }{Listen: "127.0.0.1:0"}
+	if err := json.Unmarshal(in.GetConfig(), &block); err != nil {
+		return nil, err
+	}
+	p.listen = block.Listen
 	if p.script == RefusesConfig {
 		for _, q := range problems() {
 			out.Problems = append(out.Problems, &pb.Problem{
@@ -172,8 +182,12 @@ func (p *served) Start(ctx context.Context, _ *pb.StartRequest) (*pb.StartRespon
 		forever()
 	case FailsInStart:
 		return nil, errors.New("the stars are wrong")
+	case WaitsInStart:
+		for written() == WaitsInStart {
+			time.Sleep(look)
+		}
 	}
-	ln, err := p.line.Listen(ctx, "tcp", "127.0.0.1:0")
+	ln, err := p.line.Listen(ctx, "tcp", p.listen)
 	if err != nil {
 		return nil, err
 	}
