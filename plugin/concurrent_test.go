@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/plugin/plugintest"
 	"github.com/stagehouse/stagehouse/schema"
@@ -53,7 +55,7 @@ func (h *host) launched(generation int) {
 	})
 }
 
-func kill(t *testing.T, pid int, signal syscall.Signal) {
+func kill(t rapid.TB, pid int, signal syscall.Signal) {
 	t.Helper()
 	if err := syscall.Kill(pid, signal); err != nil {
 		t.Fatal(err)

@@ -59,7 +59,9 @@ const (
 	Stop      Command = "/stop"      // stops itself, as SIGSTOP does; it does not answer
 	Sicken    Command = "/sicken"    // is not well from now on
 	Flood     Command = "/flood"     // writes 50,000 lines to its log
+	Deluge    Command = "/deluge"    // writes a million lines to its log, as fast as it can
 	LongLine  Command = "/long-line" // writes a line of 1 MiB to its log
+	Endless   Command = "/endless"   // writes 100 MB to its log, and no end of a line
 	OddLines  Command = "/odd-lines" // writes lines that look like log lines and are none
 	Print     Command = "/print"     // prints to os.Stdout and os.Stderr
 	MakeChild Command = "/child"     // starts a child in its process group and answers with its number

@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,6 +12,12 @@ import (
 const (
 	floodLines = 50_000
 	longLine   = 1 << 20
+)
+
+// What Deluge and Endless write.
+const (
+	DelugeLines  = 1_000_000
+	EndlessBytes = 100_000_000
 )
 
 // serve answers the commands. Nothing bounds it, as nothing bounds a bad extension.
@@ -30,6 +37,18 @@ func (p *served) serve(ln net.Listener) {
 	answer(Flood, func(http.ResponseWriter) {
 		for i := range floodLines {
 			_, _ = fmt.Fprintf(stderr, `{"@level":"info","@message":"flood","i":%d}`+"\n", i)
+		}
+	})
+	answer(Deluge, func(http.ResponseWriter) {
+		w := bufio.NewWriterSize(stderr, longLine)
+		for i := range DelugeLines {
+			_, _ = fmt.Fprintf(w, "line %d of many\n", i)
+		}
+		_ = w.Flush()
+	})
+	answer(Endless, func(http.ResponseWriter) {
+		for range EndlessBytes / 1_000_000 {
+			_, _ = fmt.Fprint(stderr, strings.Repeat("x", 1_000_000))
 		}
 	})
 	answer(LongLine, func(http.ResponseWriter) { _, _ = fmt.Fprintln(stderr, strings.Repeat("x", longLine)) })
