@@ -35,8 +35,10 @@ type generation struct {
 	log       *slog.Logger
 	proc      *process.Process
 	client    pb.ExtensionClient
-	listeners []string  // where it serves
-	since     time.Time // when it began to serve
+	listeners []string      // where it serves
+	since     time.Time     // when it began to serve
+	files     process.Files // when it was last looked at; of the supervisor, as is the gauge
+	gauge     fileGauge
 }
 
 // launch takes a process through all phases until it is well. Its error is a *StartError, or that of ctx.

@@ -85,6 +85,7 @@ func (s *supervisor) step() bool {
 func (s *supervisor) check() {
 	rules, g := s.e.manager.supervision, s.serving
 	err := g.probe(s.e.watching, rules.HealthTimeout)
+	g.lookAtFiles()
 	switch {
 	case err == nil:
 		s.bad = 0
@@ -117,6 +118,7 @@ func (s *supervisor) serve(g *generation) {
 // fall ends a generation that died or hangs. The listeners stay.
 func (s *supervisor) fall(cause error) {
 	g := s.serving
+	cause = g.withFiles(cause)
 	g.log.Error("extension failed; it is started anew", "error", cause.Error())
 	s.e.mu.Lock()
 	s.e.current = nil

@@ -64,6 +64,8 @@ const (
 	Endless   Command = "/endless"   // writes 100 MB to its log, and no end of a line
 	OddLines  Command = "/odd-lines" // writes lines that look like log lines and are none
 	Print     Command = "/print"     // prints to os.Stdout and os.Stderr
+	LeakMost  Command = "/leak-most" // may open 200 files from now on, and leaves 180 open
+	Leak      Command = "/leak"      // the same, and opens one more whenever it is asked whether it is well, until it cannot
 	MakeChild Command = "/child"     // starts a child in its process group and answers with its number
 )
 

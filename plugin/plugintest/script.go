@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -134,7 +135,11 @@ type served struct {
 	line   tether.Line
 	stderr *os.File // before go-plugin replaces it
 	sick   atomic.Bool
+	leaks  atomic.Bool
 	listen string // where it serves
+
+	mu     sync.Mutex
+	leaked []*os.File // or they would be closed when they are collected
 }
 
 func (p *served) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
@@ -198,6 +203,11 @@ func (p *served) Start(ctx context.Context, _ *pb.StartRequest) (*pb.StartRespon
 func (p *served) Health(context.Context, *pb.HealthRequest) (*pb.HealthResponse, error) {
 	if p.script == NeverHealthy || p.sick.Load() {
 		return nil, errors.New("no sleep for a week")
+	}
+	if p.leaks.Load() {
+		if _, err := p.leak(); err != nil {
+			return nil, err
+		}
 	}
 	return &pb.HealthResponse{}, nil
 }

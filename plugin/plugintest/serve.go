@@ -14,6 +14,9 @@ const (
 	longLine   = 1 << 20
 )
 
+// leakLimit is how many files Leak and LeakMost may have open.
+const leakLimit = 200
+
 // What Deluge and Endless write.
 const (
 	DelugeLines  = 1_000_000
@@ -56,6 +59,11 @@ func (p *served) serve(ln net.Listener) {
 		_, _ = fmt.Fprint(stderr, `{"@message":1}`+"\n"+`{"@level":[],"@message":"x"}`+"\n{\n\x00\xff\n[]\n"+
 			`{"@level":"info","@message":"fine","@timestamp":7,"extension":"forged"}`+"\n")
 	})
+	answer(LeakMost, func(w http.ResponseWriter) { p.leakUpTo(w, leakLimit*9/10) })
+	answer(Leak, func(w http.ResponseWriter) {
+		p.leakUpTo(w, leakLimit)
+		p.leaks.Store(true)
+	})
 	answer(Print, func(http.ResponseWriter) {
 		fmt.Println("printed to stdout")
 		_, _ = fmt.Fprintln(os.Stderr, "printed to stderr")
@@ -69,4 +77,29 @@ func (p *served) serve(ln net.Listener) {
 		_, _ = fmt.Fprint(w, pid)
 	})
 	_ = http.Serve(ln, nil) // it ends with the process
+}
+
+// leakUpTo opens files until one has the last number of so many, or it can open no more.
+func (p *served) leakUpTo(w http.ResponseWriter, all int) {
+	if err := limitFiles(leakLimit); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	for {
+		if fd, err := p.leak(); err != nil || fd >= all-1 {
+			return
+		}
+	}
+}
+
+// leak opens a file for good and returns its number.
+func (p *served) leak() (int, error) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leaked = append(p.leaked, f)
+	return int(f.Fd()), nil
 }
