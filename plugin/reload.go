@@ -62,6 +62,13 @@ func (e *extension) withdraw(r *reload) bool {
 	return true
 }
 
+// wished reports whether there is a reload that has not begun.
+func (e *extension) wished() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.next != nil
+}
+
 // begin takes the reload that waits, if there still is one.
 func (e *extension) begin() *reload {
 	e.mu.Lock()

@@ -52,7 +52,10 @@ func (s *supervisor) step() bool {
 	var asked, untidy, dead <-chan struct{}
 	var check, pause <-chan time.Time
 	if s.next == nil {
-		asked, pause = s.e.asked, s.pause
+		asked = s.e.asked
+		if !s.e.wished() {
+			pause = s.pause
+		}
 	}
 	if s.serving != nil {
 		dead, check = s.serving.proc.Done(), s.health.C
