@@ -21,11 +21,24 @@ type Change struct {
 	Cause      string
 }
 
-// reloaded tells that g runs now, in the place of before, if there was one.
-func (e *extension) reloaded(g, before *generation) {
+// tellReloaded tells that g runs now, in the place of before, if there was one, and whether the extension was broken.
+func (e *extension) tellReloaded(g, before *generation, broken bool) {
+	if broken {
+		e.manager.observe(Change{Kind: ChangeBreakerClosed, Extension: e.name, Generation: g.number})
+	}
 	c := Change{Kind: ChangeReloaded, Extension: e.name, Generation: g.number}
 	if before != nil {
 		c.Previous = before.number
 	}
 	e.manager.observe(c)
+}
+
+func (e *extension) crashed(generation uint64, cause error) {
+	e.manager.observe(Change{Kind: ChangeCrashed, Extension: e.name, Generation: generation, Cause: cause.Error()})
+}
+
+func (e *extension) isBroken() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.now.State == StateBroken
 }

@@ -35,7 +35,10 @@ type generation struct {
 	log       *slog.Logger
 	proc      *process.Process
 	client    pb.ExtensionClient
-	listeners []string // where it serves
+	listeners []string      // where it serves
+	since     time.Time     // when it began to serve
+	files     process.Files // when it was last looked at; of the supervisor, as is the gauge
+	gauge     fileGauge
 }
 
 // launch takes a process through all phases until it is well. turn, if it is not nil, is called when all is done but what
@@ -188,6 +191,20 @@ func (g *generation) blame(ctx context.Context, err error) error {
 		}
 	}
 	return errors.New(e.Message)
+}
+
+// cause returns how the process ended, where a bad health was a sign of that, and otherwise bad.
+func (g *generation) cause(bad error) error {
+	var notice time.Duration
+	if schema.CodeOf(bad) == schema.CodeUnavailable {
+		notice = brokenNotice
+	}
+	select {
+	case <-g.proc.Done():
+		return g.proc.Ended()
+	case <-time.After(notice):
+		return bad
+	}
 }
 
 // drain asks the process to finish within its time, and no longer than ctx. It is final where no other generation has taken

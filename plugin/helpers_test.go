@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/plugin/plugintest"
@@ -65,25 +66,35 @@ func (b *logBuffer) String() string {
 // host is a manager in a test, with what it must not leave behind.
 type host struct {
 	*plugin.Manager
-	t      *testing.T
+	t      rapid.TB
 	log    *logBuffer
 	runDir string
 }
 
 func newHost(t *testing.T, services schema.Services, opts ...plugin.Option) *host {
 	t.Helper()
-	h := &host{t: t, log: &logBuffer{}, runDir: t.TempDir()}
+	h := openHost(t, t.TempDir(), services, opts...)
+	t.Cleanup(h.end)
+	return h
+}
+
+// openHost returns a host that the caller ends.
+func openHost(t rapid.TB, runDir string, services schema.Services, opts ...plugin.Option) *host {
+	h := &host{t: t, log: &logBuffer{}, runDir: runDir}
 	h.Manager = plugin.New(services, append([]plugin.Option{
 		plugin.WithLogger(slog.New(slog.NewTextHandler(h.log, nil))), plugin.WithRunDir(h.runDir),
 		plugin.WithSupervision(quick()), plugin.WithHostVersion("test"),
 	}, opts...)...)
-	t.Cleanup(func() {
-		h.close()
-		if t.Failed() {
-			t.Logf("log of the host:\n%.20000s", h.log)
-		}
-	})
 	return h
+}
+
+// end closes the host, and shows its log if that may tell why the test has failed.
+func (h *host) end() {
+	h.t.Helper()
+	h.close()
+	if h.t.Failed() {
+		h.t.Logf("log of the host:\n%.20000s", h.log)
+	}
 }
 
 // close closes the manager and checks that nothing is left.
@@ -168,7 +179,7 @@ func get(url string) (string, error) {
 	return string(b), err
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t rapid.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -195,7 +206,7 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(after, "Z")
 }
 
-func number(t *testing.T, text string) int {
+func number(t rapid.TB, text string) int {
 	t.Helper()
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil {

@@ -57,7 +57,8 @@ func New(services schema.Services, opts ...Option) *Manager {
 }
 
 // Start runs an extension and returns when it is well. From then on it is watched over until Close. ctx bounds the
-// starting only. The error is a *StartError, or ErrClosed, or that of ctx; then nothing of the extension is left.
+// starting only. The error is a *StartError, or ErrClosed, ErrStopped when the extension is stopped meanwhile, or that of ctx;
+// then nothing of the extension is left.
 func (m *Manager) Start(ctx context.Context, s Spec) error {
 	if err := s.validate(); err != nil {
 		return failed(s, 0, PhaseLaunch, err)
@@ -68,11 +69,7 @@ func (m *Manager) Start(ctx context.Context, s Spec) error {
 		return err
 	}
 	defer m.starting.Done()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(m.life, cancel)()
-	err = e.start(ctx)
-	if err == nil {
+	if err = e.start(ctx); err == nil {
 		return nil
 	}
 	m.remove(e)
@@ -90,7 +87,9 @@ func (m *Manager) Start(ctx context.Context, s Spec) error {
 // old one stops accepting when the new one is configured and about to listen, connects are refused for that moment, and the
 // old one is started anew if the new one does not start.
 //
-// An extension that was broken or is being restarted is started at once.
+// An extension that was broken or is being restarted is started at once. One whose generation falls while the new one is
+// launched is started anew by the new one, or as it was if that fails. A Reload during the first start waits for it, and ends
+// with ErrUnknown when that fails; ErrStopped says that the extension was stopped meanwhile.
 func (m *Manager) Reload(ctx context.Context, s Spec) error {
 	if err := s.validate(); err != nil {
 		return failed(s, 0, PhaseLaunch, err)

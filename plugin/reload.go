@@ -2,8 +2,6 @@ package plugin
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 )
 
@@ -18,8 +16,8 @@ type reload struct {
 	done  chan error // of capacity 1
 }
 
-// reload has supervise replace the generation that runs, and waits for what becomes of that. A reload that has not brought
-// a generation to serve yet is superseded.
+// reload has the supervisor replace the generation that runs, and waits for what becomes of that. A reload that has not
+// brought a generation to serve yet is superseded.
 func (e *extension) reload(ctx context.Context, s Spec) error {
 	r := &reload{spec: s, done: make(chan error, 1)}
 	r.ctx, r.abort = context.WithCancelCause(e.watching)
@@ -28,7 +26,7 @@ func (e *extension) reload(ctx context.Context, s Spec) error {
 	e.mu.Lock()
 	if e.watching.Err() != nil {
 		e.mu.Unlock()
-		return ErrStopped
+		return e.gone()
 	}
 	if e.next != nil {
 		e.next.done <- ErrSuperseded
@@ -40,9 +38,35 @@ func (e *extension) reload(ctx context.Context, s Spec) error {
 	e.mu.Unlock()
 	select {
 	case e.asked <- struct{}{}:
-	default: // supervise has not looked yet
+	default: // the supervisor has not looked yet
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-r.ctx.Done():
+	}
+	if e.withdraw(r) { // it may be long until somebody looks at it, as during the first start
+		return e.whyNot(r, nil)
 	}
 	return <-r.done
+}
+
+// withdraw takes a reload back that has not begun, and reports whether it was that.
+func (e *extension) withdraw(r *reload) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.next != r {
+		return false
+	}
+	e.next = nil
+	return true
+}
+
+// wished reports whether there is a reload that has not begun.
+func (e *extension) wished() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.next != nil
 }
 
 // begin takes the reload that waits, if there still is one.
@@ -63,60 +87,20 @@ func (e *extension) finish(r *reload, err error) {
 }
 
 // refuse answers a reload that will never begin.
-func (e *extension) refuse(err error) {
+func (e *extension) refuse() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.next != nil {
-		e.next.done <- err
+		e.next.done <- e.gone()
 		e.next = nil
 	}
 }
 
-// replace carries a reload out. It returns the generation that runs afterwards: another one, or g, which is nil where none
-// runs.
-func (e *extension) replace(g *generation) *generation {
-	r := e.begin()
-	if r == nil {
-		return g
-	}
-	if g != nil && !e.manager.overlap {
-		return e.replaceInTurn(g, r)
-	}
-	broken := e.isBroken()
-	next, err := e.launch(r.ctx, r.spec, g, nil)
-	if err != nil {
-		err = e.whyNot(r, err)
-		e.log.Debug("the extension was not reloaded; it goes on as it was", "error", err.Error())
-		e.finish(r, err)
-		return g
-	}
-	if g != nil {
-		e.retire(g, next)
-		select { // whoever asked for the reload meets the new generation from now on
-		case <-g.proc.Left():
-		case <-e.retiring.over:
-		case <-time.After(leaveWait):
-		}
-	}
-	if broken {
-		e.manager.observe(Change{Kind: ChangeBreakerClosed, Extension: e.name, Generation: next.number})
-	}
-	e.reloaded(next, g)
-	e.finish(r, nil)
-	return next
-}
-
-func (e *extension) isBroken() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.now.State == StateBroken
-}
-
-// whyNot returns why a reload came to nothing.
+// whyNot returns why a reload came to nothing: because of err, where nobody has ended it.
 func (e *extension) whyNot(r *reload, err error) error {
 	switch cause := context.Cause(r.ctx); {
 	case e.watching.Err() != nil:
-		return ErrStopped
+		return e.gone()
 	case cause == nil:
 		return err
 	default:
@@ -124,99 +108,52 @@ func (e *extension) whyNot(r *reload, err error) error {
 	}
 }
 
-// retirement is the end of a generation whose place another one has taken.
-type retirement struct {
-	over  chan struct{} // closed when the generation is gone
-	hurry func()        // has it end without finishing what is in flight
-}
-
-func noRetirement() retirement {
-	over := make(chan struct{})
-	close(over)
-	return retirement{over: over, hurry: func() {}}
-}
-
-func (r retirement) wait(ctx context.Context) error {
-	select {
-	case <-r.over:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// retire drains g and ends it, in the background, while its successor is watched already, or starts.
-func (e *extension) retire(g, successor *generation) {
-	begun := time.Now()
-	ctx, hurry := context.WithCancel(context.Background())
-	r := retirement{over: make(chan struct{}), hurry: hurry}
-	e.retiring = r
-	go func() {
-		defer close(r.over)
-		defer hurry()
-		g.drain(ctx, false)
-		if err := g.proc.Kill(e.manager.supervision.KillTimeout); err != nil {
-			g.log.Error("end a generation whose place another one has taken", "error", err.Error())
-		}
-		if successor != nil { // nobody listens any more where only g did
-			if err := successor.proc.KeepListeners(); err != nil {
-				e.log.Warn("let go of listeners", "error", err.Error())
-			}
-		}
-		g.log.Info("generation is gone", "took", time.Since(begun).Round(time.Millisecond).String())
-	}()
-}
-
-// replaceInTurn is replace where the two cannot share listeners. The next one is made ready beside g as far as can be; only
-// when it is to listen does g let go of its listeners, and finish what it has while the next one serves. If that one does not
-// start, g is started anew.
-func (e *extension) replaceInTurn(g *generation, r *reload) *generation {
-	turned := false
-	err := e.retiring.wait(r.ctx) // at most two generations have connections
-	if err == nil {
-		var next *generation
-		next, err = e.launch(r.ctx, r.spec, nil, func() { turned = true; e.retire(g, nil) })
-		if err == nil {
-			e.reloaded(next, g)
-			e.finish(r, nil)
-			return next
-		}
-	}
-	if !turned {
-		e.finish(r, e.whyNot(r, err))
-		return g
-	}
-	e.mu.Lock()
-	e.current = nil
-	e.mu.Unlock()
-	var start *StartError
-	if errors.As(err, &start) && start.Phase == PhaseStart { // perhaps g was still in the way
-		_ = e.retiring.wait(context.Background()) // which is bounded by the drain
-		var next *generation
-		if next, err = e.launch(r.ctx, r.spec, nil, nil); err == nil {
-			e.reloaded(next, g)
-			e.finish(r, nil)
-			return next
-		}
-	}
-	return e.goBack(g.spec, r, e.whyNot(r, err))
-}
-
-// goBack starts the extension as it was before a reload that failed with err.
-func (e *extension) goBack(before Spec, r *reload, err error) *generation {
-	back, again := e.launch(e.watching, before, nil, nil)
+// reload begins the reload that waits, if there still is one.
+func (s *supervisor) reload() {
+	r := s.e.begin()
 	switch {
-	case again == nil:
-		e.log.Warn("the extension was not reloaded; it was started as it was before", "error", err.Error())
-		e.finish(r, err)
-		return back
-	case e.watching.Err() != nil:
-		e.finish(r, err)
-		return nil
+	case r == nil:
+	case s.e.manager.overlap:
+		s.wish, s.next = r, s.e.attempt(r.ctx, r.spec, nil)
+	default:
+		s.reloadInTurn(r)
 	}
-	e.finish(r, errors.Join(err, fmt.Errorf("and as it was before it does not start either: %w", again)))
-	e.mu.Lock()
-	e.now.State, e.now.Since, e.now.PID, e.now.LastError = StateRestarting, time.Now(), 0, again.Error()
-	e.mu.Unlock()
-	return e.restart(e.newFalls())
+}
+
+// reloaded is what follows when the launch of a reload is over.
+func (s *supervisor) reloaded() {
+	a, r, before := s.next, s.wish, s.serving
+	s.next, s.wish = nil, nil
+	s.untidy = s.e.retiring.over
+	broken := s.e.isBroken()
+	g, err := s.e.install(a, before)
+	if err != nil {
+		err = s.e.whyNot(r, err)
+		s.e.log.Debug("the extension was not reloaded; it goes on as it was", "error", err.Error())
+		s.giveUp()
+		s.e.finish(r, err)
+		return
+	}
+	s.replaced(g)
+	if before != nil {
+		s.e.retire(before, g.number)
+		s.untidy = s.e.retiring.over
+		select { // whoever asked for the reload meets the new generation from now on
+		case <-before.proc.Left():
+		case <-s.e.retiring.over:
+		case <-time.After(leaveWait):
+		}
+	}
+	s.e.tellReloaded(g, before, broken)
+	s.e.finish(r, nil)
+}
+
+// replaced begins anew with the generation of a reload. What has fallen before was another one.
+func (s *supervisor) replaced(g *generation) {
+	if s.again != nil {
+		s.again.discard()
+		s.again = nil
+	}
+	s.falls.forget()
+	s.serve(g)
 }

@@ -26,6 +26,8 @@ type Status struct {
 	LastError  string    `json:"lastError,omitempty"` // why it was last restarted, or could not be
 	Listeners  []string  `json:"listeners"`           // addresses that it serves on
 	Memory     uint64    `json:"memory,omitempty"`    // of its process, resident, in bytes; 0 = the system does not tell
+	OpenFiles  uint64    `json:"openFiles,omitempty"` // of its process, sockets among them; 0 = the system does not tell
+	FileLimit  uint64    `json:"fileLimit,omitempty"` // how many it may have
 }
 
 func (e *extension) status() Status {
@@ -34,7 +36,8 @@ func (e *extension) status() Status {
 	s := e.now
 	s.Listeners = append([]string{}, s.Listeners...)
 	if e.current != nil {
-		s.Memory = e.current.proc.Memory()
+		files := e.current.proc.Files()
+		s.Memory, s.OpenFiles, s.FileLimit = e.current.proc.Memory(), files.Open, files.Limit
 	}
 	return s
 }

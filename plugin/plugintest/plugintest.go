@@ -11,6 +11,7 @@ package plugintest
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"testing"
 
@@ -38,6 +39,7 @@ const (
 	Requires        Script = "requires"          // requires the service "memory"
 	HangsInDrain    Script = "hangs-in-drain"    // serves, and never returns from Drain
 	IgnoresTheEnd   Script = "ignores-the-end"   // serves, and takes no notice of SIGTERM, the end of the tether, or Kill
+	WaitsInStart    Script = "waits-in-start"    // does not return from Start as long as its script says so; for SpecOf
 	ChecksGarbage   Script = "checks-garbage"    // answers a check with something else
 	ChecksAfterText Script = "checks-after-text" // answers a check after a text, and with another one after it
 	ChecksNothing   Script = "checks-nothing"    // says that it thinks, and never answers a check
@@ -57,23 +59,62 @@ const (
 	Stop      Command = "/stop"      // stops itself, as SIGSTOP does; it does not answer
 	Sicken    Command = "/sicken"    // is not well from now on
 	Flood     Command = "/flood"     // writes 50,000 lines to its log
+	Deluge    Command = "/deluge"    // writes a million lines to its log, as fast as it can
 	LongLine  Command = "/long-line" // writes a line of 1 MiB to its log
+	Endless   Command = "/endless"   // writes 100 MB to its log, and no end of a line
 	OddLines  Command = "/odd-lines" // writes lines that look like log lines and are none
 	Print     Command = "/print"     // prints to os.Stdout and os.Stderr
+	LeakMost  Command = "/leak-most" // may open 200 files from now on, and leaves 180 open
+	Leak      Command = "/leak"      // the same, and opens one more whenever it is asked whether it is well, until it cannot
 	MakeChild Command = "/child"     // starts a child in its process group and answers with its number
 )
 
-const envScript = "STAGEHOUSE_PLUGINTEST"
+// What says which script it is: its name, or the file that has its name.
+const (
+	envScript     = "STAGEHOUSE_PLUGINTEST"
+	envScriptFile = "STAGEHOUSE_PLUGINTEST_FILE"
+)
 
 // Main carries the script out and exits, if this process was started by a Spec; otherwise it returns.
 func Main() {
-	if s := Script(os.Getenv(envScript)); s != "" {
+	s := Script(os.Getenv(envScript))
+	if s == "" {
+		s = written()
+	}
+	if s != "" {
 		os.Exit(s.run())
 	}
 }
 
-// Spec returns how to run the extension of that name with a script.
+// written returns the script that is in the file for it.
+func written() Script {
+	path := os.Getenv(envScriptFile)
+	if path == "" {
+		return ""
+	}
+	name, err := os.ReadFile(path)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return Script(name)
+}
+
+// Spec returns how to run the extension of that name with a script. A "listen" in its configuration is the address on which
+// it serves; without one it is any.
 func Spec(t testing.TB, name string, s Script) plugin.Spec {
+	t.Helper()
+	return spec(t, name, envScript, string(s))
+}
+
+// SpecOf returns how to run the extension of that name with the script whose name is in the file when it is launched, so
+// that a test decides what becomes of restarts. A test that changes the file writes another one and renames it.
+func SpecOf(t testing.TB, name, file string) plugin.Spec {
+	t.Helper()
+	return spec(t, name, envScriptFile, file)
+}
+
+func spec(t testing.TB, name, key, value string) plugin.Spec {
 	t.Helper()
 	path, err := os.Executable()
 	if err != nil {
@@ -82,7 +123,7 @@ func Spec(t testing.TB, name string, s Script) plugin.Spec {
 	return plugin.Spec{
 		Name: name, Path: path, Config: json.RawMessage(`{}`),
 		Env: map[string]string{
-			envScript: string(s),
+			key: value,
 			// go-plugin's Serve replaces os.Stderr while its own yamux reads it, which the race detector would report
 			// with an exit code of its own.
 			"GORACE": "report_bugs=0 atexit_sleep_ms=0",

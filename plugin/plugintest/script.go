@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
@@ -21,6 +23,9 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 	pb "github.com/stagehouse/stagehouse/schema/gen/stagehouse/v1"
 )
+
+// look is how often a script that waits for something looks whether it is there.
+const look = 5 * time.Millisecond
 
 // forever blocks the process, which somebody else has to end.
 func forever() { select {} }
@@ -130,6 +135,11 @@ type served struct {
 	line   tether.Line
 	stderr *os.File // before go-plugin replaces it
 	sick   atomic.Bool
+	leaks  atomic.Bool
+	listen string // where it serves
+
+	mu     sync.Mutex
+	leaked []*os.File // or they would be closed when they are collected
 }
 
 func (p *served) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
@@ -152,8 +162,13 @@ func (p *served) Init(context.Context, *pb.InitRequest) (*pb.InitResponse, error
 	return out, nil
 }
 
-func (p *served) Configure(context.Context, *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
+func (p *served) Configure(_ context.Context, in *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
 	out := &pb.ConfigureResponse{}
+	block := struct{ Listen string }{Listen: "127.0.0.1:0"}
+	if err := json.Unmarshal(in.GetConfig(), &block); err != nil {
+		return nil, err
+	}
+	p.listen = block.Listen
 	if p.script == RefusesConfig {
 		for _, q := range problems() {
 			out.Problems = append(out.Problems, &pb.Problem{
@@ -172,8 +187,12 @@ func (p *served) Start(ctx context.Context, _ *pb.StartRequest) (*pb.StartRespon
 		forever()
 	case FailsInStart:
 		return nil, errors.New("the stars are wrong")
+	case WaitsInStart:
+		for written() == WaitsInStart {
+			time.Sleep(look)
+		}
 	}
-	ln, err := p.line.Listen(ctx, "tcp", "127.0.0.1:0")
+	ln, err := p.line.Listen(ctx, "tcp", p.listen)
 	if err != nil {
 		return nil, err
 	}
@@ -184,6 +203,11 @@ func (p *served) Start(ctx context.Context, _ *pb.StartRequest) (*pb.StartRespon
 func (p *served) Health(context.Context, *pb.HealthRequest) (*pb.HealthResponse, error) {
 	if p.script == NeverHealthy || p.sick.Load() {
 		return nil, errors.New("no sleep for a week")
+	}
+	if p.leaks.Load() {
+		if _, err := p.leak(); err != nil {
+			return nil, err
+		}
 	}
 	return &pb.HealthResponse{}, nil
 }

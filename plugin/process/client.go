@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -59,8 +60,8 @@ func newClient(a *adapter, cmd *exec.Cmd, dir *directory, log *logger) *goplugin
 		GRPCBrokerMultiplex: true,
 		SkipHostEnv:         true,
 		UnixSocketConfig:    &goplugin.UnixSocketConfig{TempDir: dir.sockets},
-		SyncStdout:          lineWriter(log.stdout),
-		SyncStderr:          lineWriter(log.stderr),
+		SyncStdout:          lineWriter(log.stdout()),
+		SyncStderr:          lineWriter(log.stderr()),
 		GRPCDialOptions: []grpc.DialOption{
 			grpc.WithIdleTimeout(idleConnection),
 			grpc.WithDefaultCallOptions(
@@ -85,32 +86,42 @@ func dispense(c *goplugin.Client) (*link, error) {
 	return l, nil
 }
 
-// lineWriter calls itself for every line that is written to it. go-plugin writes from one goroutine.
-func lineWriter(f func(line []byte, cut bool)) io.Writer {
-	return &lineBuffer{emit: f}
-}
+// lineWriter returns a writer that gives s every line that is written to it. go-plugin writes from one goroutine.
+func lineWriter(s sink) io.Writer { return &lineBuffer{sink: s} }
 
 type lineBuffer struct {
-	emit func(line []byte, cut bool)
+	sink sink
 	buf  []byte
 	skip bool // until the end of a line that was too long
 }
 
 func (b *lineBuffer) Write(p []byte) (int, error) {
-	for _, c := range p {
-		switch {
-		case c == '\n':
-			if len(b.buf) > 0 && !b.skip {
-				b.emit(b.buf, false)
-			}
-			b.buf, b.skip = b.buf[:0], false
-		case b.skip:
-		case len(b.buf) == maxLine:
-			b.emit(b.buf, true)
-			b.buf, b.skip = b.buf[:0], true
-		default:
-			b.buf = append(b.buf, c)
+	n := len(p)
+	for len(p) > 0 {
+		part, rest, ended := bytes.Cut(p, []byte{'\n'})
+		b.add(part)
+		if p = rest; ended {
+			b.end()
 		}
 	}
-	return len(p), nil
+	return n, nil
+}
+
+func (b *lineBuffer) add(part []byte) {
+	if room := maxLine - len(b.buf); !b.skip && len(part) > room {
+		b.sink.line(append(b.buf, part[:room]...), true)
+		part, b.buf, b.skip = part[room:], b.buf[:0], true
+	}
+	if b.skip {
+		b.sink.rest(len(part))
+		return
+	}
+	b.buf = append(b.buf, part...)
+}
+
+func (b *lineBuffer) end() {
+	if len(b.buf) > 0 {
+		b.sink.line(b.buf, false)
+	}
+	b.buf, b.skip = b.buf[:0], false
 }

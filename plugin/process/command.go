@@ -52,7 +52,7 @@ func launch(l *Launcher, cmd *exec.Cmd, ln *line, listeners *tether.Listeners, l
 		}
 	}
 	c.reading.Go(func() { out(c.outR) })
-	c.reading.Go(func() { eachLine(c.errR, log.stderr) })
+	c.reading.Go(func() { eachLine(c.errR, log.stderr()) })
 	go c.reap()
 	return c, nil
 }
@@ -77,6 +77,7 @@ func (c *command) reap() {
 	_, _ = c.outR.SetReadDeadline(deadline), c.errR.SetReadDeadline(deadline) // a pipe of os.Pipe has deadlines
 	c.reading.Wait()
 	_, _ = c.outR.Close(), c.errR.Close()
+	c.log.omitted.tell()
 	if c.line != nil {
 		_ = c.line.Close() // the other end is gone
 	}

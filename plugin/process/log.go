@@ -10,14 +10,17 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 )
 
-// An extension may write linesBurst lines at once and linesPerSecond in the long run; the rest is counted and left out.
+// An extension may write so many lines at once, and so many in the long run; the rest is counted and left out. A long line
+// counts as one for every lineUnit bytes that it has begun.
 const (
 	linesPerSecond = 1000
 	linesBurst     = 5000
+	lineUnit       = 1 << 10
 )
 
 // What is kept of the words of a process, in case that they were its last: so many lines, of so many bytes each.
@@ -38,20 +41,26 @@ const levelTrace = slog.LevelDebug - 4
 //
 // go-plugin would do this as well, and panics on a line such as {"@message":1}.
 type logger struct {
-	log   *slog.Logger
-	limit *rate.Limiter
+	log     *slog.Logger
+	limit   *rate.Limiter
+	omitted *omissions
 
 	ending atomic.Bool // we have begun to stop the process
 
-	mu      sync.Mutex
-	dropped int
-	dying   bool     // the Go runtime is printing why it ends the process; last is what it said first
-	last    [][]byte // lines as they were written, which are read when somebody wants to know
+	mu    sync.Mutex
+	dying bool     // the Go runtime is printing why it ends the process; last is what it said first
+	last  [][]byte // lines as they were written, which are read when somebody wants to know
 }
 
 func newLogger(log *slog.Logger) *logger {
-	return &logger{log: log, limit: rate.NewLimiter(linesPerSecond, linesBurst)}
+	return &logger{log: log, limit: rate.NewLimiter(linesPerSecond, linesBurst), omitted: &omissions{log: log}}
 }
+
+// stderr takes the lines of standard error.
+func (l *logger) stderr() sink { return sink{line: l.errorLine, rest: l.omitted.rest} }
+
+// stdout takes the lines of standard output, which an author prints without meaning harm.
+func (l *logger) stdout() sink { return sink{line: l.printedLine, rest: l.omitted.rest} }
 
 // stopping says that the process is being stopped. That go-plugin stumbles over its connections is no error from now on.
 func (l *logger) stopping() { l.ending.Store(true) }
@@ -77,14 +86,13 @@ func (l *logger) lastWords() []string {
 	return words
 }
 
-// stderr handles a line of standard error.
-func (l *logger) stderr(line []byte, cut bool) {
+func (l *logger) errorLine(line []byte, cut bool) {
 	if line[0] != '{' {
 		l.raw(line, cut)
 		return
 	}
 	l.remember(line)
-	if !l.allow() { // before the work of reading it
+	if !l.allow(line) { // before the work of reading it
 		return
 	}
 	if level, msg, attrs, ok := parseHclog(line); ok && !cut {
@@ -99,15 +107,14 @@ func (l *logger) stderr(line []byte, cut bool) {
 
 // raw handles a line of standard error that is no log line.
 func (l *logger) raw(line []byte, cut bool) {
-	if level := l.remember(line); l.allow() {
+	if level := l.remember(line); l.allow(line) {
 		l.log.LogAttrs(context.Background(), level, printable(line), cutAttr(cut)...)
 	}
 }
 
-// stdout handles a line of standard output, which an author prints without meaning harm.
-func (l *logger) stdout(line []byte, cut bool) {
+func (l *logger) printedLine(line []byte, cut bool) {
 	l.remember(line)
-	if l.allow() {
+	if l.allow(line) {
 		l.log.LogAttrs(context.Background(), slog.LevelInfo, printable(line), append(cutAttr(cut), slog.String("stream", "stdout"))...)
 	}
 }
@@ -149,21 +156,13 @@ func fromGoPlugin(attrs []slog.Attr) bool {
 	})
 }
 
-// allow reports whether a line may be logged now, and says how many could not be before it.
-func (l *logger) allow() bool {
-	l.mu.Lock()
-	if !l.limit.Allow() {
-		l.dropped++
-		l.mu.Unlock()
-		return false
+// allow reports whether a line may be logged now.
+func (l *logger) allow(line []byte) bool {
+	if l.limit.AllowN(time.Now(), 1+len(line)/lineUnit) {
+		return true
 	}
-	dropped := l.dropped
-	l.dropped = 0
-	l.mu.Unlock()
-	if dropped > 0 {
-		l.log.Warn("the extension logs too fast; lines were left out", "lines", dropped)
-	}
-	return true
+	l.omitted.line(len(line))
+	return false
 }
 
 // parseHclog reads one line of hclog's JSON format.

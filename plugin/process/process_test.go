@@ -73,11 +73,18 @@ func TestLinesAreBounded(t *testing.T) {
 	}
 	want := []got{{1, false}, {maxLine, true}, {1, false}, {maxLine, true}}
 	var read, written []got
-	eachLine(strings.NewReader(input), func(l []byte, cut bool) { read = append(read, got{len(l), cut}) })
+	var readRest, writtenRest int
+	collect := func(lines *[]got, rest *int) sink {
+		return sink{
+			line: func(l []byte, cut bool) { *lines = append(*lines, got{len(l), cut}) },
+			rest: func(n int) { *rest += n },
+		}
+	}
+	eachLine(strings.NewReader(input), collect(&read, &readRest))
 	if !slices.Equal(read, want) {
 		t.Errorf("read %v, want %v", read, want)
 	}
-	w := lineWriter(func(l []byte, cut bool) { written = append(written, got{len(l), cut}) })
+	w := lineWriter(collect(&written, &writtenRest))
 	for part := range slices.Chunk([]byte(input), 1000) {
 		if _, err := w.Write(part); err != nil {
 			t.Fatal(err)
@@ -85,6 +92,9 @@ func TestLinesAreBounded(t *testing.T) {
 	}
 	if !slices.Equal(written, want) {
 		t.Errorf("written %v, want %v", written, want)
+	}
+	if left := 4 * maxLine; readRest != left+1 || writtenRest != left { // the one counts the end of the line too
+		t.Errorf("%d and %d bytes were left out, want %d", readRest, writtenRest, left)
 	}
 }
 
@@ -102,14 +112,14 @@ func TestLastWords(t *testing.T) {
 	} {
 		l := newLogger(slog.New(slog.DiscardHandler))
 		for _, line := range c.lines {
-			l.stderr([]byte(line), false)
+			l.errorLine([]byte(line), false)
 		}
 		if got := l.lastWords(); !slices.Equal(got, c.want) {
 			t.Errorf("%s: last words = %q, want %q", c.name, got, c.want)
 		}
 	}
 	l := newLogger(slog.New(slog.DiscardHandler))
-	l.stdout([]byte("on stdout"), false)
+	l.printedLine([]byte("on stdout"), false)
 	if got := l.lastWords(); !slices.Equal(got, []string{"on stdout"}) {
 		t.Errorf("last words = %q", got)
 	}
@@ -121,14 +131,14 @@ func TestWhileAProcessIsStoppedGoPluginMakesNoErrors(t *testing.T) {
 	l := newLogger(slog.New(slog.NewTextHandler(&out, nil)))
 	yamux := []byte(`{"@level":"error","@message":"yamux: Failed to write body: use of closed network connection","@module":"go-plugin.yamux"}`)
 	authors := []byte(`{"@level":"error","@message":"mine","@module":"go-plugins"}`)
-	l.stderr(yamux, false)
+	l.errorLine(yamux, false)
 	if !strings.Contains(out.String(), "level=ERROR") {
 		t.Errorf("an error while it runs is hidden: %s", &out)
 	}
 	out.Reset()
 	l.stopping()
-	l.stderr(yamux, false)
-	l.stderr(authors, false)
+	l.errorLine(yamux, false)
+	l.errorLine(authors, false)
 	if text := out.String(); strings.Contains(text, "yamux") || !strings.Contains(text, "level=ERROR msg=mine") {
 		t.Errorf("log = %s", text)
 	}
@@ -143,8 +153,8 @@ func FuzzLog(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte) {
 		var out bytes.Buffer
 		l := newLogger(slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: levelTrace})).With("extension", "real"))
-		eachLine(bytes.NewReader(line), l.stderr)
-		eachLine(bytes.NewReader(line), l.stdout)
+		eachLine(bytes.NewReader(line), l.stderr())
+		eachLine(bytes.NewReader(line), l.stdout())
 		if !utf8.Valid(out.Bytes()) {
 			t.Errorf("%q became %q", line, out.String())
 		}

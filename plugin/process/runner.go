@@ -54,7 +54,7 @@ func (a *adapter) handshake(log *logger) func(io.Reader) {
 			_, _ = a.feed.Write(line) // go-plugin reads it, or has given up already
 		}
 		_ = a.feed.Close()
-		eachLine(br, log.stdout)
+		eachLine(br, log.stdout())
 	}
 }
 
