@@ -102,8 +102,8 @@ func (m *model) startAndStop() {
 	started := make(chan error, 1)
 	go func() { started <- m.host.Start(context.Background(), m.specs[plugintest.HangsInStart]) }()
 	eventually(m.t, "a launch", func() bool { return len(m.host.directories()) > 0 })
-	if err := m.host.Stop(context.Background(), "api"); err != nil {
-		m.t.Fatalf("stop during a start = %v", err)
+	if err := m.host.Stop(context.Background(), "api"); err != nil || len(m.host.directories()) > 0 {
+		m.t.Fatalf("stop during a start = %v, and %v is left", err, m.host.directories())
 	}
 	if err := <-started; !errors.Is(err, plugin.ErrStopped) {
 		m.t.Fatalf("a start that was stopped = %v", err)
