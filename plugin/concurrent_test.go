@@ -104,9 +104,6 @@ func TestReloadDuringTheFirstStart(t *testing.T) {
 			script := newScriptFile(t, plugintest.WaitsInStart)
 			spec := plugintest.SpecOf(t, "api", script.path)
 			spec.StartTimeout = patience
-			if want != nil {
-				spec.StartTimeout = time.Second
-			}
 			started, reloaded := make(chan error, 1), make(chan error, 1)
 			go func() { started <- h.Start(context.Background(), spec) }()
 			h.launched(1)
@@ -117,9 +114,11 @@ func TestReloadDuringTheFirstStart(t *testing.T) {
 				t.Errorf("the reload that was given up ended with %v", err)
 			}
 			go func() { reloaded <- h.Reload(context.Background(), plugintest.Spec(t, "api", plugintest.Good)) }()
-			if want == nil {
-				script.write(plugintest.Good)
+			then := plugintest.Good
+			if want != nil {
+				then = plugintest.FailsInStart
 			}
+			script.write(then)
 			if err := <-started; (err == nil) != (want == nil) {
 				t.Errorf("Start = %v", err)
 			}

@@ -17,7 +17,7 @@ import (
 
 // Whatever an extension writes, the host takes a part of it that is bounded, says how much it left out, and does not grow.
 func TestAFloodOfLogIsBoundedAndCounted(t *testing.T) {
-	const room = 32 << 20 // for a host's heap to grow by, which is far less than what is written
+	const room = 16 << 20 // for the heap of a host to grow by
 	for _, c := range []struct {
 		command      plugintest.Command
 		lines, bytes int // to be left out at least

@@ -48,7 +48,8 @@ func TestTheManagerKeepsItsWord(t *testing.T) {
 		defer m.host.end()
 		defer m.observe()()
 		actions := m.actions()
-		for range rapid.IntRange(1, 12).Draw(rt, "actions") {
+		m.start()
+		for range rapid.IntRange(3, 12).Draw(rt, "actions") {
 			actions[rapid.SampledFrom(slices.Sorted(maps.Keys(actions))).Draw(rt, "action")]()
 			m.check()
 		}

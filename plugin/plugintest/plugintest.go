@@ -39,7 +39,7 @@ const (
 	Requires        Script = "requires"          // requires the service "memory"
 	HangsInDrain    Script = "hangs-in-drain"    // serves, and never returns from Drain
 	IgnoresTheEnd   Script = "ignores-the-end"   // serves, and takes no notice of SIGTERM, the end of the tether, or Kill
-	WaitsInStart    Script = "waits-in-start"    // does not return from Start as long as its script says so; for SpecOf
+	WaitsInStart    Script = "waits-in-start"    // waits in Start until its script is another one, for SpecOf; that may be FailsInStart
 	ChecksGarbage   Script = "checks-garbage"    // answers a check with something else
 	ChecksAfterText Script = "checks-after-text" // answers a check after a text, and with another one after it
 	ChecksNothing   Script = "checks-nothing"    // says that it thinks, and never answers a check
@@ -59,9 +59,9 @@ const (
 	Stop      Command = "/stop"      // stops itself, as SIGSTOP does; it does not answer
 	Sicken    Command = "/sicken"    // is not well from now on
 	Flood     Command = "/flood"     // writes 50,000 lines to its log
-	Deluge    Command = "/deluge"    // writes a million lines to its log, as fast as it can
+	Deluge    Command = "/deluge"    // writes DelugeLines lines to its log, as fast as it can
 	LongLine  Command = "/long-line" // writes a line of 1 MiB to its log
-	Endless   Command = "/endless"   // writes 100 MB to its log, and no end of a line
+	Endless   Command = "/endless"   // writes EndlessBytes to its log, and no end of a line
 	OddLines  Command = "/odd-lines" // writes lines that look like log lines and are none
 	Print     Command = "/print"     // prints to os.Stdout and os.Stderr
 	LeakMost  Command = "/leak-most" // may open 200 files from now on, and leaves 180 open

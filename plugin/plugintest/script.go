@@ -180,6 +180,9 @@ func (p *served) Configure(_ context.Context, in *pb.ConfigureRequest) (*pb.Conf
 }
 
 func (p *served) Start(ctx context.Context, _ *pb.StartRequest) (*pb.StartResponse, error) {
+	if p.script == WaitsInStart {
+		p.script = another()
+	}
 	switch p.script {
 	case PanicsInStart:
 		panic("out of coffee")
@@ -187,10 +190,6 @@ func (p *served) Start(ctx context.Context, _ *pb.StartRequest) (*pb.StartRespon
 		forever()
 	case FailsInStart:
 		return nil, errors.New("the stars are wrong")
-	case WaitsInStart:
-		for written() == WaitsInStart {
-			time.Sleep(look)
-		}
 	}
 	ln, err := p.line.Listen(ctx, "tcp", p.listen)
 	if err != nil {
@@ -198,6 +197,16 @@ func (p *served) Start(ctx context.Context, _ *pb.StartRequest) (*pb.StartRespon
 	}
 	go p.serve(ln)
 	return &pb.StartResponse{Listeners: []string{ln.Addr().String()}}, nil
+}
+
+// another waits until the file has another script than WaitsInStart, and returns that.
+func another() Script {
+	for {
+		if s := written(); s != WaitsInStart {
+			return s
+		}
+		time.Sleep(look)
+	}
 }
 
 func (p *served) Health(context.Context, *pb.HealthRequest) (*pb.HealthResponse, error) {

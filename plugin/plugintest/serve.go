@@ -19,8 +19,8 @@ const leakLimit = 200
 
 // What Deluge and Endless write.
 const (
-	DelugeLines  = 1_000_000
-	EndlessBytes = 100_000_000
+	DelugeLines  = 200_000
+	EndlessBytes = 20_000_000
 )
 
 // serve answers the commands. Nothing bounds it, as nothing bounds a bad extension.
