@@ -84,7 +84,10 @@ type Loader struct {
 // Load reads, merges and checks a configuration. The Config is meaningful only when none of the problems is an error.
 // The error is for what has nothing to do with the configuration's content, such as a cancelled ctx.
 func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem, error) {
-	tree, settings, problems := merge(s)
+	tree, settings, problems, err := merge(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
 	if problem.Fatal(problems) {
 		return nil, problems, nil
 	}

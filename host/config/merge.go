@@ -3,7 +3,9 @@ package config
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -24,8 +26,9 @@ const delim = "\x1f"
 // maxFileBytes bounds the configuration file.
 const maxFileBytes = 8 << 20
 
-// merge reads all sources into one tree: defaults, file, environment, flags. The settings are those of the last two.
-func merge(s Sources) (map[string]any, []setting, []schema.Problem) {
+// merge reads all sources into one tree: defaults, file, environment, flags. The settings are those of the last two. The error
+// is that of ctx.
+func merge(ctx context.Context, s Sources) (map[string]any, []setting, []schema.Problem, error) {
 	k := koanf.New(delim)
 	var problems []schema.Problem
 	load := func(p koanf.Provider, pa koanf.Parser, source string) {
@@ -35,9 +38,12 @@ func merge(s Sources) (map[string]any, []setting, []schema.Problem) {
 	}
 	load(confmap.Provider(map[string]any{"data": DefaultData, "logLevel": DefaultLogLevel}, ""), nil, "defaults")
 	if s.File != "" {
-		b, p := readFile(s.File)
+		b, p, err := readInTime(ctx, s.File)
+		if err != nil {
+			return nil, nil, nil, err
+		}
 		if p != nil {
-			return nil, nil, []schema.Problem{*p}
+			return nil, nil, []schema.Problem{*p}, nil
 		}
 		load(rawbytes.Provider(b), strictJSON{}, s.File)
 	}
@@ -56,7 +62,7 @@ func merge(s Sources) (map[string]any, []setting, []schema.Problem) {
 		}
 		load(confmap.Provider(map[string]any{strings.Join(one.path, delim): one.value}, delim), nil, one.source)
 	}
-	return k.Raw(), settings, problems
+	return k.Raw(), settings, problems, nil
 }
 
 // setting is one value that a variable or a flag sets.
@@ -76,6 +82,26 @@ func nameSources(problems []schema.Problem, settings []setting) {
 				break
 			}
 		}
+	}
+}
+
+// readInTime is readFile for as long as ctx lets it: a pipe that nobody writes to, or a file system whose server is gone, may
+// not answer for ever, and the one who mends it must not have to wait for that.
+func readInTime(ctx context.Context, path string) ([]byte, *schema.Problem, error) {
+	type result struct {
+		b []byte
+		p *schema.Problem
+	}
+	read := make(chan result, 1)
+	go func() {
+		b, p := readFile(path)
+		read <- result{b, p}
+	}()
+	select {
+	case r := <-read:
+		return r.b, r.p, nil
+	case <-ctx.Done():
+		return nil, nil, fmt.Errorf("read %s: %w", path, context.Cause(ctx))
 	}
 }
 
