@@ -48,6 +48,7 @@ type Host struct {
 
 	reloading sync.Mutex             // held by Start, and by one Reload at a time
 	running   map[string]plugin.Spec // what runs, or should; guarded by reloading
+	failed    map[string]plugin.Spec // what was tried last and did not come up; guarded by reloading
 	closed    bool                   // guarded by reloading
 	untold    string                 // what was last said to need a restart; guarded by reloading
 
@@ -103,7 +104,7 @@ func New(cfg *config.Config, data *DataDir, rt Runtime, opts ...Option) *Host {
 	services.Identity = o.identity
 	h := &Host{
 		cfg: cfg, source: o.source, data: data, runtime: rt, files: o.files, tails: logging.NewTails(), around: o.around,
-		running: map[string]plugin.Spec{}, absent: map[string]plugin.Status{},
+		running: map[string]plugin.Spec{}, failed: map[string]plugin.Spec{}, absent: map[string]plugin.Status{},
 	}
 	h.know(cfg)
 	h.want(cfg)

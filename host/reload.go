@@ -200,7 +200,9 @@ func (h *Host) want(cfg *config.Config) map[string]plugin.Spec {
 // bring starts an extension, or replaces it where something about it has changed or force says so.
 func (h *Host) bring(ctx context.Context, s plugin.Spec, force bool) error {
 	running, ok := h.running[s.Name]
-	if ok && !force && reflect.DeepEqual(running, s) {
+	failed, again := h.failed[s.Name]
+	delete(h.failed, s.Name)
+	if ok && !force && reflect.DeepEqual(running, s) && !(again && reflect.DeepEqual(failed, s)) {
 		return nil
 	}
 	if s.Private { // else it is the host's own program, which is what it is
@@ -215,6 +217,8 @@ func (h *Host) bring(ctx context.Context, s plugin.Spec, force bool) error {
 	}
 	if err == nil {
 		h.running[s.Name] = s
+	} else {
+		h.failed[s.Name] = s // its program may be another one, of which the configuration knows nothing
 	}
 	return err
 }

@@ -21,9 +21,10 @@ type file struct {
 	mu      sync.Mutex
 	known   bool // content is something
 	content digest
-	last    mark // what the last look saw; nil info = nothing
-	settled bool // and content is what it had
-	gone    bool // it cannot be read, and that has been told
+	runs    fs.FileMode // the bits by which content may be executed
+	last    mark        // what the last look saw; nil info = nothing
+	settled bool        // and content is what it had
+	gone    bool        // it cannot be read, and that has been told
 }
 
 type digest [sha256.Size]byte
@@ -36,8 +37,11 @@ type mark struct {
 
 func (m mark) same(n mark) bool {
 	return m.info != nil && n.info != nil && os.SameFile(m.info, n.info) && m.small == n.small &&
-		m.info.Size() == n.info.Size() && m.info.ModTime().Equal(n.info.ModTime())
+		m.info.Size() == n.info.Size() && m.info.ModTime().Equal(n.info.ModTime()) && m.runs() == n.runs()
 }
+
+// runs returns the bits by which the file may be executed: a program that could not be is another one when it can.
+func (m mark) runs() fs.FileMode { return m.info.Mode().Perm() & 0o111 }
 
 // begin takes the content of now as known. before is the same file as it was watched so far, or nil.
 func (f *file) begin(before *file) {
@@ -46,7 +50,7 @@ func (f *file) begin(before *file) {
 		f.content, err = f.digest(m)
 	}
 	if err == nil {
-		f.known, f.last, f.settled = true, m, true
+		f.known, f.runs, f.last, f.settled = true, m.runs(), m, true
 		return
 	}
 	if before != nil {
@@ -81,8 +85,8 @@ func (f *file) look(log *slog.Logger) bool {
 		f.last = mark{} // it was written while we read it
 		return false
 	}
-	changed := !f.known || content != f.content
-	f.known, f.content, f.settled, f.gone = true, content, true, false
+	changed := !f.known || content != f.content || m.runs() != f.runs
+	f.known, f.content, f.runs, f.settled, f.gone = true, content, m.runs(), true, false
 	return changed
 }
 
