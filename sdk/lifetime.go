@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stagehouse/stagehouse/plugin/tether"
 	"github.com/stagehouse/stagehouse/sdk/handover"
 )
 
@@ -268,6 +269,9 @@ func (l *lifetime) handOver(ctx context.Context, ext ownDrain) {
 	waiting, cancel := context.WithTimeout(ctx, successorWait)
 	to := l.others.Successor(waiting)
 	cancel()
+	if to == nil && tether.Shared {
+		l.log.Warn("there is no way to hand connections over; clients are told to come again. This process may have too many files open")
+	}
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(afterHandOver, time.Until(deadline)/2)))

@@ -126,7 +126,12 @@ func (c *client) loop() {
 	defer close(c.gone)
 	defer func() { _ = c.conn.Close() }() // it is over either way
 	buf, oob := make([]byte, maxMessage+1), make([]byte, unix.CmsgSpace(4*maxDescriptors))
+	var spare spares
+	defer spare.release()
 	for {
+		spare.keep()
+		c.await()
+		spare.release() // what comes may come with descriptors, for which a process that is full has no room
 		n, oobn, _, _, err := c.conn.ReadMsgUnix(buf, oob)
 		if err != nil {
 			return
@@ -141,6 +146,39 @@ func (c *client) loop() {
 			c.notice(r, fds)
 		default:
 			c.deliver(r, fds)
+		}
+	}
+}
+
+// await returns when there is something to read.
+func (c *client) await() {
+	raw, err := c.conn.SyscallConn()
+	if err != nil {
+		return // reading says the same
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		var one [1]byte
+		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+}
+
+// spares are descriptors that are kept for the hand-over: one that comes, and those that taking it over needs for a moment.
+type spares [3]*os.File
+
+func (s *spares) keep() {
+	for i := range s {
+		if s[i] == nil {
+			s[i], _ = os.Open(os.DevNull) // nil where the process is full already
+		}
+	}
+}
+
+func (s *spares) release() {
+	for i, f := range s {
+		if f != nil {
+			_ = f.Close() // nobody has used it
+			s[i] = nil
 		}
 	}
 }

@@ -31,7 +31,7 @@ func writeDescriptor(to *net.UnixConn, b []byte, c stream) error {
 	return errors.Join(err, failure)
 }
 
-// readDescriptor fills b and returns the connection that comes with it; nil = none does. At the end of the stream it returns
+// readDescriptor fills b and returns the connection that comes with it; nil = none does, or it could not be taken. At the end of the stream it returns
 // io.EOF. b ends before the next descriptor.
 func readDescriptor(from *net.UnixConn, b []byte) (stream, error) {
 	oob := make([]byte, unix.CmsgSpace(4*4))
@@ -46,9 +46,7 @@ func readDescriptor(from *net.UnixConn, b []byte) (stream, error) {
 	switch fds := descriptors(oob[:oobn]); len(fds) {
 	case 0:
 	case 1:
-		if c, err = connOf(fds[0]); err != nil {
-			return nil, err
-		}
+		c, _ = connOf(fds[0]) // without it the record is refused, and the connection stays where it is
 	default:
 		for _, fd := range fds {
 			_ = unix.Close(fd) // nobody has used it

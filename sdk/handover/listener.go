@@ -97,6 +97,7 @@ func (l *Listener) accept() {
 	case <-l.closed:
 		return
 	}
+	var failures uint64
 	for {
 		c, err := l.Listener.Accept()
 		switch {
@@ -104,7 +105,9 @@ func (l *Listener) accept() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // too many open files, say
-			l.set.log.Warn("accept a connection; trying again", "address", l.Addr().String(), "error", err.Error())
+			if failures++; failures&(failures-1) == 0 { // it may go on for long
+				l.set.log.Warn("accept a connection; trying again", "address", l.Addr().String(), "times", failures, "error", err.Error())
+			}
 			select {
 			case <-time.After(acceptPause):
 				continue

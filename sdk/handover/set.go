@@ -29,6 +29,8 @@ type Set struct {
 	words    words
 	arrivals arrivals
 
+	full sync.Once // told that a connection could not be taken
+
 	mu        sync.Mutex
 	listeners []*Listener
 	conns     map[*Conn]struct{} // those that are not detached
@@ -91,7 +93,12 @@ func (s *Set) take(c stream, r record) bool {
 	switch {
 	case r.kind == asked && c == nil:
 		return s.words.answer(r.state)
-	case r.kind != ofRequests && r.kind != ofSession, c == nil:
+	case r.kind != ofRequests && r.kind != ofSession:
+		return false
+	case c == nil:
+		s.full.Do(func() {
+			s.log.Warn("connections of the generation before cannot be taken over; their clients have to come again. This process may have too many files open")
+		})
 		return false
 	}
 	s.mu.Lock()
