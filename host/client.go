@@ -111,6 +111,8 @@ func (c *Client) Logs(ctx context.Context, name string, n int, follow bool) iter
 				err = fmt.Errorf("the log ends here: %s", e.End)
 			case err == nil && e.Line == nil:
 				continue
+			case err != nil && ctx.Err() == nil:
+				err = fmt.Errorf("the host is gone, in the middle of its log: %w", err)
 			}
 			if err != nil {
 				yield(logging.Line{}, err)

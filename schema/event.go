@@ -114,7 +114,7 @@ type (
 	Reloaded struct {
 		Extension  string `json:"extension"`
 		Generation uint64 `json:"generation"`
-		Previous   uint64 `json:"previous,omitempty"` // 0 = none was running
+		Previous   uint64 `json:"previous"` // 0 = none was running
 	}
 	// Crashed says that a generation of an extension died, hung, or did not start in the place of one that did.
 	Crashed struct {

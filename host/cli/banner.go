@@ -71,6 +71,14 @@ func (p *Program) dataFlag(cfg *config.Config) string {
 	return " --data " + shellQuote(cfg.Data)
 }
 
+// dataArg returns the flag with which this command was told where the data is.
+func dataArg(f *commonFlags) string {
+	if f.data == "" {
+		return ""
+	}
+	return " --data " + shellQuote(f.data)
+}
+
 // reachable returns the address at which a client on this machine reaches a listener.
 func reachable(address string) string {
 	ap, err := netip.ParseAddrPort(address)

@@ -99,7 +99,7 @@ States: running     it serves
 					return err
 				}
 				if !asJSON {
-					return writeExtensions(cmd.OutOrStdout(), all)
+					return writeExtensions(cmd.OutOrStdout(), all, dataArg(common))
 				}
 				vitals, err := c.Vitals(ctx)
 				if err != nil {

@@ -21,8 +21,8 @@ func writeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// writeExtensions prints a table, and below it what is wrong.
-func writeExtensions(w io.Writer, all []plugin.Status) error {
+// writeExtensions prints a table, and below it what is wrong. data is the flag that the next command needs.
+func writeExtensions(w io.Writer, all []plugin.Status, data string) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "no extension is enabled")
 		return err
@@ -42,7 +42,7 @@ func writeExtensions(w io.Writer, all []plugin.Status) error {
 		}
 		fmt.Fprintf(w, "\n%s is %s: %s\n", s.Name, s.State, s.LastError)
 		if s.State != plugin.StateRestarting {
-			fmt.Fprintf(w, "  → mend it, then: %s ext reload %s\n", self(), s.Name)
+			fmt.Fprintf(w, "  → mend it, then: %s ext reload %s%s\n", self(), s.Name, data)
 		}
 	}
 	return nil

@@ -38,7 +38,7 @@ func TestTableOfExtensions(t *testing.T) {
 	err := writeExtensions(&out, []plugin.Status{
 		{Name: "api", State: plugin.StateRunning, Generation: 12, PID: 4711, Since: time.Now(), Memory: 3 << 20, Listeners: []string{"127.0.0.1:3001"}},
 		{Name: "a-long-name", State: plugin.StateBroken, Generation: 11, Restarts: 10, Since: time.Now(), LastError: "it exited with 3"},
-	})
+	}, " --data d")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestTableOfExtensions(t *testing.T) {
 			t.Errorf("%s does not stand under %s:\n%s", column.cell, column.head, out.String())
 		}
 	}
-	if !strings.Contains(out.String(), "a-long-name is broken: it exited with 3\n  → mend it, then: ") {
+	if !strings.Contains(out.String(), "a-long-name is broken: it exited with 3\n  → mend it, then: ") || !strings.Contains(out.String(), " ext reload a-long-name --data d\n") {
 		t.Errorf("what to do is not said:\n%s", out.String())
 	}
 }

@@ -94,6 +94,7 @@ func parseState(b []byte) (state, error) {
 func (s *session) adopt(st state) {
 	c := s.srv.catalogue
 	s.address, s.caller, s.token, s.authed = st.Address, st.Caller, st.Token, st.Authed
+	s.log = s.srv.opts.Logger.With("client", s.address)
 	s.runs, s.last = st.Runs, st.Last
 	s.subs.all = c.setOf(st.Subs.All)
 	for id, p := range st.Subs.Agents {
