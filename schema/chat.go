@@ -25,6 +25,7 @@ type Message struct {
 	AgentID        string    `json:"agentId,omitempty" doc:"The agent that wrote it, or that it was written to"`
 	RunID          string    `json:"runId,omitempty" doc:"The run that it began or ended"`
 	Emotion        *Emotion  `json:"emotion,omitempty" doc:"What the agent felt when it wrote it"`
+	Partial        bool      `json:"partial,omitempty" doc:"Whether the agent was cut off: it is what it had said until then"`
 	CreatedAt      time.Time `json:"createdAt"`
 }
 
@@ -40,6 +41,11 @@ const (
 	RunCancelled RunStatus = "cancelled"
 )
 
+// RunStatuses lists every status.
+func RunStatuses() []RunStatus {
+	return []RunStatus{RunQueued, RunRunning, RunCompleted, RunFailed, RunCancelled}
+}
+
 // Terminal reports whether the run is over.
 func (s RunStatus) Terminal() bool { return s == RunCompleted || s == RunFailed || s == RunCancelled }
 
@@ -48,6 +54,7 @@ const (
 	ReasonHostRestarted = "host_restarted" // it was unfinished when the host died
 	ReasonAgentStopped  = "agent_stopped"  // its agent was stopped
 	ReasonCancelled     = "cancelled"      // somebody cancelled it
+	ReasonInterrupted   = "interrupted"    // a later message of its conversation took its place
 	ReasonBrainError    = "brain_error"    // the brain failed; Run.Error says how
 	ReasonShutdown      = "host_shutdown"  // the host was told to stop and did not wait longer
 )
@@ -62,7 +69,8 @@ type Run struct {
 	Reason         string     `json:"reason,omitempty" doc:"Why it failed or was cancelled"`
 	Error          string     `json:"error,omitempty" doc:"What went wrong, for a person"`
 	MessageID      string     `json:"messageId" doc:"The message that began it"`
-	ReplyID        string     `json:"replyId,omitempty" doc:"The message that ended it"`
+	ReplyID        string     `json:"replyId,omitempty" doc:"The message that ended it: the reply, or what had been said of it"`
+	Since          string     `json:"since" doc:"The place in the event log just before its first event"`
 	QueuedAt       time.Time  `json:"queuedAt"`
 	StartedAt      *time.Time `json:"startedAt,omitempty"`
 	FinishedAt     *time.Time `json:"finishedAt,omitempty"`
@@ -81,7 +89,18 @@ type SendRequest struct {
 	ConversationID string
 	Message        string
 	Context        Object // hints for routing ("skill", "skills") and for the brain
+	OnBusy         OnBusy // "" = BusyEnqueue
 }
+
+// OnBusy says what becomes of a message to a conversation that has an unfinished turn: the holder, which is the oldest one.
+type OnBusy string
+
+// What may become of it.
+const (
+	BusyEnqueue   OnBusy = "enqueue"   // it waits behind the unfinished ones; CodeBusy if too many wait
+	BusyReject    OnBusy = "reject"    // CodeConversationBusy, with the holder as DetailRunID
+	BusyInterrupt OnBusy = "interrupt" // the holder is cancelled with ReasonInterrupted; then as BusyEnqueue
+)
 
 // Accepted says that a turn is durable and will run.
 type Accepted struct {
@@ -91,6 +110,7 @@ type Accepted struct {
 	Message        Message        // the caller's own message, as stored
 	Route          *RouteDecision // how the agent was chosen, when it was
 	Position       int            // turns of the same conversation before this one
+	Since          Cursor         // the place just before the first event of the run
 }
 
 // ChatEvent is one step of a turn as its sender sees it: exactly one field is set.
@@ -118,6 +138,21 @@ type RouteCandidate struct {
 	AgentID string   `json:"agentId"`
 	Score   float64  `json:"score" minimum:"0" maximum:"1"`
 	Reasons []string `json:"reasons" nullable:"false"`
+}
+
+// RunsQuery selects runs that the caller may see, the newest first.
+type RunsQuery struct {
+	ConversationID string    // "" = of any conversation
+	AgentID        string    // "" = of any agent
+	Status         RunStatus // "" = any
+	Limit          int       // 0 = DefaultPageSize, at most MaxPageSize
+	Cursor         string    // NextCursor of the page before; "" = from the start
+}
+
+// RunPage is one page of runs, the newest first.
+type RunPage struct {
+	Runs       []Run  `json:"runs" nullable:"false"`
+	NextCursor string `json:"nextCursor" doc:"Pass as cursor for the next page; empty at the end"`
 }
 
 // ConversationQuery selects a conversation and a page of its messages: the newest ones first page by page, each page in
@@ -165,7 +200,11 @@ type Chat interface {
 	// Send accepts a turn durably and then streams it. The first event says accepted, the last one is terminal
 	// (chat:reply, chat:failed or chat:cancelled). An error before the first event means that nothing was accepted.
 	// Breaking the loop, or cancelling ctx after the first event, stops watching and not the turn. CodeAgentNotRunning if the
-	// agent is not running, CodeNoAgentFits if routing finds none, CodeBusy if the conversation's queue is full. Needs ScopeChat.
+	// agent is not running, CodeNoAgentFits if routing finds none, with DetailThreshold and DetailCandidates, CodeBusy if the
+	// conversation's queue is full. Needs ScopeChat.
+	//
+	// A repeated request (see Once) follows the turn that the first one began, from its first event. Where the log does not
+	// reach back so far, only its terminal event comes, when it is over, without a cursor.
 	Send(ctx context.Context, r SendRequest) iter.Seq2[ChatEvent, error]
 	// Route says who would answer and sends nothing. CodeNoAgentFits if nobody reaches the threshold. Needs ScopeChat.
 	Route(ctx context.Context, r RouteRequest) (RouteDecision, error)
@@ -174,8 +213,11 @@ type Chat interface {
 	Conversation(ctx context.Context, q ConversationQuery) (Conversation, error)
 	// Conversations lists conversations that the caller may see. Needs ScopeRead.
 	Conversations(ctx context.Context, q ConversationsQuery) (ConversationPage, error)
+	// Runs lists runs that the caller may see. Needs ScopeRead.
+	Runs(ctx context.Context, q RunsQuery) (RunPage, error)
 	// Run returns a run of the caller's (of anybody's, for ScopeAdmin). Needs ScopeRead.
 	Run(ctx context.Context, id string) (Run, error)
-	// Cancel ends an unfinished run and returns it; a run that is over is returned as it is. Idempotent. Needs ScopeChat.
+	// Cancel ends an unfinished run and returns it; a run that is over is returned as it is. What a running one had said is
+	// kept as a partial message. Idempotent. Needs ScopeChat.
 	Cancel(ctx context.Context, runID string) (Run, error)
 }

@@ -24,6 +24,8 @@ const (
 	CodeAgentNotRunning      ErrorCode = "agent_not_running"      // the agent is not running
 	CodeIllegalTransition    ErrorCode = "illegal_transition"     // the agent cannot go there from its present state
 	CodeNoAgentFits          ErrorCode = "no_agent_fits"          // routing found nobody
+	CodeConversationBusy     ErrorCode = "conversation_busy"      // a turn of the conversation is unfinished, and the request does not want to wait
+	CodeKeyReused            ErrorCode = "idempotency_key_reused" // the key belongs to another request
 	CodeRevisionMismatch     ErrorCode = "revision_mismatch"      // somebody else changed it first
 	CodeTooLarge             ErrorCode = "too_large"              // more than the limit
 	CodeUnsupportedMediaType ErrorCode = "unsupported_media_type" // the body is not JSON
@@ -47,9 +49,17 @@ type Error struct {
 	Code       ErrorCode
 	Message    string        // for a person: what happened, where, what to do next; never a secret or a message's text
 	Fields     []FieldError  // every wrong value, for CodeInvalidArgument
+	Details    Object        // what else a program wants to know, by the names below; nil = nothing
 	RetryAfter time.Duration // when it makes sense to try again; 0 = unknown
 	Cause      error         // what is underneath; does not cross the boundary
 }
+
+// Names in the details of an error.
+const (
+	DetailRunID      = "runId"      // string: the run that is in the way (CodeConversationBusy)
+	DetailThreshold  = "threshold"  // number: of the routing that found nobody (CodeNoAgentFits)
+	DetailCandidates = "candidates" // list of RouteCandidate: whom it looked at, best first
+)
 
 // Errorf returns an *Error; a %w verb sets its cause.
 func Errorf(code ErrorCode, format string, args ...any) *Error {
@@ -131,6 +141,8 @@ var codeTable = []codeRow{
 	{CodeAgentNotRunning, 9, 409, false},
 	{CodeIllegalTransition, 9, 409, false},
 	{CodeNoAgentFits, 9, 409, false},
+	{CodeConversationBusy, 9, 409, false},
+	{CodeKeyReused, 3, 422, false},
 	{CodeRevisionMismatch, 10, 412, false},
 	{CodeTooLarge, 11, 413, false},
 	{CodeRateLimited, 8, 429, true},

@@ -34,6 +34,8 @@ var table = []struct {
 	{schema.CodeAgentNotRunning, codes.FailedPrecondition, http.StatusConflict, false},
 	{schema.CodeIllegalTransition, codes.FailedPrecondition, http.StatusConflict, false},
 	{schema.CodeNoAgentFits, codes.FailedPrecondition, http.StatusConflict, false},
+	{schema.CodeConversationBusy, codes.FailedPrecondition, http.StatusConflict, false},
+	{schema.CodeKeyReused, codes.InvalidArgument, http.StatusUnprocessableEntity, false},
 	{schema.CodeRevisionMismatch, codes.Aborted, http.StatusPreconditionFailed, false},
 	{schema.CodeTooLarge, codes.OutOfRange, http.StatusRequestEntityTooLarge, false},
 	{schema.CodeUnsupportedMediaType, codes.InvalidArgument, http.StatusUnsupportedMediaType, false},

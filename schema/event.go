@@ -108,7 +108,8 @@ type (
 	}
 	// Cancelled says why a turn was cancelled.
 	Cancelled struct {
-		Reason string `json:"reason"`
+		Reason string   `json:"reason"`
+		Reply  *Message `json:"reply,omitempty"` // what had been said, now a partial message of the conversation
 	}
 	// Reloaded says that a generation of an extension has taken the place of another one.
 	Reloaded struct {

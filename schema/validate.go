@@ -21,6 +21,7 @@ const (
 	MaxSkillBytes       = 100
 	MaxSearchBytes      = 4 << 10
 
+	MaxOnceBytes   = 255  // of a key that makes a change happen once, of its scope and its digest
 	MaxCursorBytes = 512  // of a list
 	MaxFilters     = 1000 // agents in one EventQuery
 
@@ -129,6 +130,9 @@ func (r SendRequest) Validate() error {
 	c.id("conversationId", r.ConversationID, false)
 	c.text("message", r.Message, true, MaxMessageBytes)
 	c.object("context", r.Context)
+	if !slices.Contains([]OnBusy{"", BusyEnqueue, BusyReject, BusyInterrupt}, r.OnBusy) {
+		c.add("onBusy", "must be %q, %q or %q", BusyEnqueue, BusyReject, BusyInterrupt)
+	}
 	return c.err("send message")
 }
 
@@ -182,6 +186,18 @@ func (q ConversationsQuery) Validate() error {
 	c.id("agentId", q.AgentID, false)
 	c.cursor("cursor", q.Cursor)
 	return c.err("list conversations")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (q RunsQuery) Validate() error {
+	var c check
+	c.id("conversationId", q.ConversationID, false)
+	c.id("agentId", q.AgentID, false)
+	if q.Status != "" && !slices.Contains(RunStatuses(), q.Status) {
+		c.add("status", "must be one of %v", RunStatuses())
+	}
+	c.cursor("cursor", q.Cursor)
+	return c.err("list runs")
 }
 
 // Validate returns nil or one CodeInvalidArgument error that names every wrong value.

@@ -101,6 +101,20 @@ func (g chat) Conversations(ctx context.Context, q schema.ConversationsQuery) (s
 	return page, err
 }
 
+func (g chat) Runs(ctx context.Context, q schema.RunsQuery) (schema.RunPage, error) {
+	c, err := reader(ctx)
+	if err != nil {
+		return schema.RunPage{}, err
+	}
+	if err := q.Validate(); err != nil {
+		return schema.RunPage{}, err
+	}
+	q.Limit = bounded(q.Limit)
+	page, err := g.next.Runs(ctx, q)
+	page.Runs = slices.DeleteFunc(page.Runs, func(r schema.Run) bool { return !mayOwn(c, r.Principal) })
+	return page, err
+}
+
 func (g chat) Run(ctx context.Context, id string) (schema.Run, error) {
 	c, err := reader(ctx)
 	if err != nil {

@@ -36,6 +36,9 @@ func reader(ctx context.Context) (schema.Caller, error) {
 	if c.Principal == "" {
 		return c, schema.Errorf(schema.CodeUnauthenticated, "nobody is known to be calling; present a token")
 	}
+	if err := schema.OnceFrom(ctx).Validate(); err != nil {
+		return c, err
+	}
 	return c, need(c, schema.ScopeRead)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/stagehouse/stagehouse/schema"
 	pb "github.com/stagehouse/stagehouse/schema/gen/stagehouse/v1"
 )
 
@@ -50,9 +51,14 @@ func feed[T any, M proto.Message](
 	encode func(T) (M, error), ready chan<- M,
 ) error {
 	_, err := contained(ctx, s, caller, func(ctx context.Context) (struct{}, error) {
+		answered := false
 		for v, err := range seq(ctx) {
 			if err != nil {
 				return struct{}{}, err
+			}
+			if !answered {
+				tell(ctx, schema.OnceFrom(ctx))
+				answered = true
 			}
 			m, err := encode(v)
 			if err != nil {

@@ -12,7 +12,7 @@ import (
 func ToMessage(m schema.Message) *pb.Message {
 	out := &pb.Message{
 		Id: m.ID, ConversationId: m.ConversationID, Role: string(m.Role), Content: m.Content,
-		AgentId: m.AgentID, RunId: m.RunID, CreatedAt: toTime(m.CreatedAt),
+		AgentId: m.AgentID, RunId: m.RunID, CreatedAt: toTime(m.CreatedAt), Partial: m.Partial,
 	}
 	if m.Emotion != nil {
 		out.Emotion = ToEmotion(*m.Emotion)
@@ -31,7 +31,7 @@ func FromMessage(m *pb.Message) (schema.Message, error) {
 	}
 	out := schema.Message{
 		ID: m.GetId(), ConversationID: m.GetConversationId(), Role: schema.Role(m.GetRole()), Content: m.GetContent(),
-		AgentID: m.GetAgentId(), RunID: m.GetRunId(), CreatedAt: created,
+		AgentID: m.GetAgentId(), RunID: m.GetRunId(), CreatedAt: created, Partial: m.GetPartial(),
 	}
 	if m.GetEmotion() != nil {
 		emotion, err := FromEmotion(m.GetEmotion())
@@ -51,6 +51,7 @@ func ToSendRequest(r schema.SendRequest) (*pb.SendRequest, error) {
 	}
 	return &pb.SendRequest{
 		RunId: r.RunID, AgentId: r.AgentID, ConversationId: r.ConversationID, Message: r.Message, Context: hints,
+		OnBusy: string(r.OnBusy),
 	}, nil
 }
 
@@ -62,7 +63,7 @@ func FromSendRequest(m *pb.SendRequest) (schema.SendRequest, error) {
 	}
 	return schema.SendRequest{
 		RunID: m.GetRunId(), AgentID: m.GetAgentId(), ConversationID: m.GetConversationId(),
-		Message: m.GetMessage(), Context: hints,
+		Message: m.GetMessage(), Context: hints, OnBusy: schema.OnBusy(m.GetOnBusy()),
 	}, nil
 }
 
@@ -102,7 +103,7 @@ func FromChatEvent(m *pb.ChatEvent) (schema.ChatEvent, error) {
 func ToAccepted(a schema.Accepted) *pb.Accepted {
 	out := &pb.Accepted{
 		RunId: a.RunID, ConversationId: a.ConversationID, AgentId: a.AgentID, Message: ToMessage(a.Message),
-		Position: toInt32(a.Position),
+		Position: toInt32(a.Position), Since: ToCursor(a.Since),
 	}
 	if a.Route != nil {
 		out.Route = ToRouteDecision(*a.Route)
@@ -118,7 +119,7 @@ func FromAccepted(m *pb.Accepted) (schema.Accepted, error) {
 	}
 	out := schema.Accepted{
 		RunID: m.GetRunId(), ConversationID: m.GetConversationId(), AgentID: m.GetAgentId(), Message: message,
-		Position: int(m.GetPosition()),
+		Position: int(m.GetPosition()), Since: FromCursor(m.GetSince()),
 	}
 	if m.GetRoute() != nil {
 		route, err := FromRouteDecision(m.GetRoute())

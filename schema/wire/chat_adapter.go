@@ -46,6 +46,12 @@ func (c chatClient) Conversations(ctx context.Context, q schema.ConversationsQue
 	return unary(ctx, c.rpc.ListConversations, req, FromConversationPage)
 }
 
+func (c chatClient) Runs(ctx context.Context, q schema.RunsQuery) (schema.RunPage, error) {
+	req := ToRunsQuery(q)
+	req.Caller = callerOf(ctx)
+	return unary(ctx, c.rpc.ListRuns, req, FromRunPage)
+}
+
 func (c chatClient) Run(ctx context.Context, id string) (schema.Run, error) {
 	return unary(ctx, c.rpc.GetRun, &pb.GetRunRequest{Caller: callerOf(ctx), Id: id},
 		func(r *pb.GetRunResponse) (schema.Run, error) { return FromRun(r.GetRun()) })
@@ -110,6 +116,17 @@ func (s chatServer) ListConversations(
 			p, err := s.svc.Conversations(ctx, q)
 			return ToConversationPage(p), err
 		}, (*pb.ListConversationsResponse).GetConversations)
+	})
+}
+
+func (s chatServer) ListRuns(ctx context.Context, m *pb.ListRunsRequest) (*pb.ListRunsResponse, error) {
+	return serve(ctx, s.server, m.GetCaller(), func(ctx context.Context) (*pb.ListRunsResponse, error) {
+		q := FromRunsQuery(m)
+		return page(q.Limit, func(limit int) (*pb.ListRunsResponse, error) {
+			q.Limit = limit
+			p, err := s.svc.Runs(ctx, q)
+			return ToRunPage(p), err
+		}, (*pb.ListRunsResponse).GetRuns)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -33,8 +34,18 @@ func Dial(cc grpc.ClientConnInterface, names []string) schema.Services {
 	}.Only(names)
 }
 
-// callerOf returns the caller of ctx as it travels in a request.
-func callerOf(ctx context.Context) *pb.Caller { return ToCaller(schema.CallerFrom(ctx)) }
+// callerOf returns the caller of ctx as it travels in a request, with what has the call happen once.
+func callerOf(ctx context.Context) *pb.Caller {
+	c, o := ToCaller(schema.CallerFrom(ctx)), schema.OnceFrom(ctx)
+	if o == nil {
+		return c
+	}
+	if c == nil {
+		c = &pb.Caller{}
+	}
+	c.Once = ToOnce(o)
+	return c
+}
 
 // callOptions belong to every call.
 func callOptions() []grpc.CallOption {
@@ -47,7 +58,9 @@ func unary[Req proto.Message, Resp, T any](
 	decode func(Resp) (T, error),
 ) (T, error) {
 	var none T
-	resp, err := rpc(ctx, req, callOptions()...)
+	var header metadata.MD
+	resp, err := rpc(ctx, req, append(callOptions(), grpc.Header(&header))...)
+	hear(schema.OnceFrom(ctx), header)
 	if err != nil {
 		return none, callError(ctx, req, err)
 	}
@@ -69,9 +82,15 @@ func stream[Req proto.Message, Resp, M, T any](
 		inner, cancel := context.WithCancel(ctx)
 		defer cancel()
 		s, err := rpc(inner, req, callOptions()...)
-		for err == nil {
+		for heard := false; err == nil; {
 			var resp *Resp
-			if resp, err = s.Recv(); err != nil {
+			resp, err = s.Recv()
+			if !heard {
+				header, _ := s.Header() // which is there, or never will be
+				hear(schema.OnceFrom(ctx), header)
+				heard = true
+			}
+			if err != nil {
 				break
 			}
 			for _, m := range batch(resp) {

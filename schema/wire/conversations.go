@@ -7,38 +7,6 @@ import (
 	pb "github.com/stagehouse/stagehouse/schema/gen/stagehouse/v1"
 )
 
-// ToRun converts a run.
-func ToRun(r schema.Run) *pb.Run {
-	return &pb.Run{
-		Id: r.ID, ConversationId: r.ConversationID, AgentId: r.AgentID, Principal: r.Principal, Status: string(r.Status),
-		Reason: r.Reason, Error: r.Error, MessageId: r.MessageID, ReplyId: r.ReplyID,
-		QueuedAt: toTime(r.QueuedAt), StartedAt: toTimePtr(r.StartedAt), FinishedAt: toTimePtr(r.FinishedAt),
-	}
-}
-
-// FromRun converts a run; nil is an error.
-func FromRun(m *pb.Run) (schema.Run, error) {
-	if m == nil {
-		return schema.Run{}, errMissing("run")
-	}
-	r := schema.Run{
-		ID: m.GetId(), ConversationID: m.GetConversationId(), AgentID: m.GetAgentId(), Principal: m.GetPrincipal(),
-		Status: schema.RunStatus(m.GetStatus()), Reason: m.GetReason(), Error: m.GetError(),
-		MessageID: m.GetMessageId(), ReplyID: m.GetReplyId(),
-	}
-	var err error
-	if r.QueuedAt, err = fromTime("queued_at", m.GetQueuedAt()); err != nil {
-		return schema.Run{}, err
-	}
-	if r.StartedAt, err = fromTimePtr("started_at", m.GetStartedAt()); err != nil {
-		return schema.Run{}, err
-	}
-	if r.FinishedAt, err = fromTimePtr("finished_at", m.GetFinishedAt()); err != nil {
-		return schema.Run{}, err
-	}
-	return r, nil
-}
-
 // ToConversationSummary converts a conversation without its messages.
 func ToConversationSummary(c schema.ConversationSummary) *pb.ConversationSummary {
 	return &pb.ConversationSummary{

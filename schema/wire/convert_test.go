@@ -68,6 +68,8 @@ func conversions() []conversion {
 			}),
 		pair("message", sure(wire.ToMessage), wire.FromMessage),
 		pair("run", sure(wire.ToRun), wire.FromRun),
+		pair("run page", sure(wire.ToRunPage), wire.FromRunPage),
+		pair("runs query", sure(wire.ToRunsQuery), sure(wire.FromRunsQuery)),
 		pair("send request", wire.ToSendRequest, wire.FromSendRequest),
 		pair("chat event", wire.ToChatEvent, wire.FromChatEvent),
 		pair("accepted", sure(wire.ToAccepted), wire.FromAccepted),

@@ -67,6 +67,9 @@ func (f fakeChat) Conversation(ctx context.Context, q schema.ConversationQuery) 
 func (f fakeChat) Conversations(ctx context.Context, q schema.ConversationsQuery) (schema.ConversationPage, error) {
 	return schema.ConversationPage{NextCursor: q.AgentID}, f.any(ctx)
 }
+func (f fakeChat) Runs(ctx context.Context, q schema.RunsQuery) (schema.RunPage, error) {
+	return schema.RunPage{NextCursor: q.AgentID}, f.any(ctx)
+}
 func (f fakeChat) Run(ctx context.Context, id string) (schema.Run, error) {
 	return schema.Run{ID: id}, f.any(ctx)
 }
@@ -111,6 +114,7 @@ func everyCall(ctx context.Context, s schema.Services, text string) map[string]e
 	_, errs["chat.Conversation"] = s.Chat.Conversation(ctx, schema.ConversationQuery{ID: text})
 	_, errs["chat.Conversations"] = s.Chat.Conversations(ctx, schema.ConversationsQuery{AgentID: text})
 	_, errs["chat.Run"] = s.Chat.Run(ctx, text)
+	_, errs["chat.Runs"] = s.Chat.Runs(ctx, schema.RunsQuery{ConversationID: text, AgentID: text})
 	_, errs["chat.Cancel"] = s.Chat.Cancel(ctx, text)
 	_, errs["memory.Store"] = s.Memory.Store(ctx, schema.NewMemory{AgentID: text})
 	_, errs["memory.Search"] = s.Memory.Search(ctx, schema.MemoryQuery{Text: text})

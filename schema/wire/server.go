@@ -57,7 +57,11 @@ type server struct {
 func (s *server) callContext(ctx context.Context, m *pb.Caller) context.Context {
 	c := FromCaller(m)
 	c.Extension = s.extension
-	return schema.WithCaller(ctx, c)
+	ctx = schema.WithCaller(ctx, c)
+	if o := FromOnce(m.GetOnce()); o != nil {
+		ctx = schema.WithOnce(ctx, o)
+	}
+	return ctx
 }
 
 // serve makes one call of a service.
@@ -79,7 +83,9 @@ func contained[T any](
 			err = s.panicked(ctx, p)
 		}
 	}()
-	return call(s.callContext(ctx, caller))
+	inner := s.callContext(ctx, caller)
+	defer func() { tell(ctx, schema.OnceFrom(inner)) }()
+	return call(inner)
 }
 
 // panicked reports a panic to the log and returns what the client is told of it.

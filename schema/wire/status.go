@@ -35,6 +35,9 @@ func ToStatus(err error) error {
 	for _, f := range e.Fields[:min(len(e.Fields), maxErrorFields)] {
 		detail.Fields = append(detail.Fields, &pb.FieldError{Location: clip(f.Location), Message: clip(f.Message)})
 	}
+	if details, err := toObject("details", e.Details); err == nil && len(details) <= maxErrorText {
+		detail.Details = details
+	}
 	if detailed, err := st.WithDetails(detail); err == nil {
 		st = detailed
 	}
@@ -77,6 +80,7 @@ func fill(e *schema.Error, d *pb.ErrorDetail) {
 	}
 	e.Message = d.GetMessage()
 	e.RetryAfter = fromMillis(d.GetRetryAfterMs())
+	e.Details, _ = fromObject("details", d.GetDetails()) // the error is more important than what is not readable in it
 	for _, f := range d.GetFields() {
 		e.Fields = append(e.Fields, schema.FieldError{Location: f.GetLocation(), Message: f.GetMessage()})
 	}

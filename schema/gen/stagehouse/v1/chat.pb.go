@@ -32,6 +32,7 @@ type Message struct {
 	RunId          string                 `protobuf:"bytes,6,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	Emotion        *Emotion               `protobuf:"bytes,7,opt,name=emotion,proto3" json:"emotion,omitempty"`
 	CreatedAt      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Partial        bool                   `protobuf:"varint,9,opt,name=partial,proto3" json:"partial,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -122,6 +123,13 @@ func (x *Message) GetCreatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Message) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
+}
+
 type Run struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -136,6 +144,7 @@ type Run struct {
 	QueuedAt       *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=queued_at,json=queuedAt,proto3" json:"queued_at,omitempty"`
 	StartedAt      *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	FinishedAt     *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
+	Since          string                 `protobuf:"bytes,13,opt,name=since,proto3" json:"since,omitempty"` // a cursor
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -254,6 +263,13 @@ func (x *Run) GetFinishedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Run) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
 type SendRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Caller         *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
@@ -261,7 +277,8 @@ type SendRequest struct {
 	AgentId        string                 `protobuf:"bytes,3,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
 	ConversationId string                 `protobuf:"bytes,4,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
 	Message        string                 `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
-	Context        []byte                 `protobuf:"bytes,6,opt,name=context,proto3" json:"context,omitempty"` // a JSON object; empty = {}
+	Context        []byte                 `protobuf:"bytes,6,opt,name=context,proto3" json:"context,omitempty"`             // a JSON object; empty = {}
+	OnBusy         string                 `protobuf:"bytes,7,opt,name=on_busy,json=onBusy,proto3" json:"on_busy,omitempty"` // enqueue, reject, interrupt; empty = enqueue
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -336,6 +353,13 @@ func (x *SendRequest) GetContext() []byte {
 		return x.Context
 	}
 	return nil
+}
+
+func (x *SendRequest) GetOnBusy() string {
+	if x != nil {
+		return x.OnBusy
+	}
+	return ""
 }
 
 type SendResponse struct {
@@ -472,6 +496,7 @@ type Accepted struct {
 	Message        *Message               `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	Route          *RouteDecision         `protobuf:"bytes,5,opt,name=route,proto3" json:"route,omitempty"`
 	Position       int32                  `protobuf:"varint,6,opt,name=position,proto3" json:"position,omitempty"`
+	Since          *Cursor                `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -546,6 +571,13 @@ func (x *Accepted) GetPosition() int32 {
 		return x.Position
 	}
 	return 0
+}
+
+func (x *Accepted) GetSince() *Cursor {
+	if x != nil {
+		return x.Since
+	}
+	return nil
 }
 
 type RouteRequest struct {
@@ -1120,6 +1152,142 @@ func (x *ListConversationsResponse) GetNextCursor() string {
 	return ""
 }
 
+type ListRunsRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Caller         *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	ConversationId string                 `protobuf:"bytes,2,opt,name=conversation_id,json=conversationId,proto3" json:"conversation_id,omitempty"`
+	AgentId        string                 `protobuf:"bytes,3,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	Status         string                 `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
+	Limit          int32                  `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	Cursor         string                 `protobuf:"bytes,6,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ListRunsRequest) Reset() {
+	*x = ListRunsRequest{}
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRunsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRunsRequest) ProtoMessage() {}
+
+func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
+func (*ListRunsRequest) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListRunsRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+func (x *ListRunsRequest) GetConversationId() string {
+	if x != nil {
+		return x.ConversationId
+	}
+	return ""
+}
+
+func (x *ListRunsRequest) GetAgentId() string {
+	if x != nil {
+		return x.AgentId
+	}
+	return ""
+}
+
+func (x *ListRunsRequest) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ListRunsRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListRunsRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+type ListRunsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Runs          []*Run                 `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	NextCursor    string                 `protobuf:"bytes,2,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRunsResponse) Reset() {
+	*x = ListRunsResponse{}
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRunsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRunsResponse) ProtoMessage() {}
+
+func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
+func (*ListRunsResponse) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListRunsResponse) GetRuns() []*Run {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+func (x *ListRunsResponse) GetNextCursor() string {
+	if x != nil {
+		return x.NextCursor
+	}
+	return ""
+}
+
 type GetRunRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Caller        *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
@@ -1130,7 +1298,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[15]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1310,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[15]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1323,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{15}
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetRunRequest) GetCaller() *Caller {
@@ -1181,7 +1349,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[16]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1361,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[16]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1374,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{16}
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetRunResponse) GetRun() *Run {
@@ -1226,7 +1394,7 @@ type CancelRunRequest struct {
 
 func (x *CancelRunRequest) Reset() {
 	*x = CancelRunRequest{}
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[17]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1406,7 @@ func (x *CancelRunRequest) String() string {
 func (*CancelRunRequest) ProtoMessage() {}
 
 func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[17]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1419,7 @@ func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunRequest.ProtoReflect.Descriptor instead.
 func (*CancelRunRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{17}
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CancelRunRequest) GetCaller() *Caller {
@@ -1277,7 +1445,7 @@ type CancelRunResponse struct {
 
 func (x *CancelRunResponse) Reset() {
 	*x = CancelRunResponse{}
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[18]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1289,7 +1457,7 @@ func (x *CancelRunResponse) String() string {
 func (*CancelRunResponse) ProtoMessage() {}
 
 func (x *CancelRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[18]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1302,7 +1470,7 @@ func (x *CancelRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunResponse.ProtoReflect.Descriptor instead.
 func (*CancelRunResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{18}
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CancelRunResponse) GetRun() *Run {
@@ -1316,7 +1484,7 @@ var File_stagehouse_v1_chat_proto protoreflect.FileDescriptor
 
 const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\n" +
-	"\x18stagehouse/v1/chat.proto\x12\rstagehouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1astagehouse/v1/common.proto\x1a\x1astagehouse/v1/events.proto\"\x8f\x02\n" +
+	"\x18stagehouse/v1/chat.proto\x12\rstagehouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1astagehouse/v1/common.proto\x1a\x1astagehouse/v1/events.proto\"\xa9\x02\n" +
 	"\aMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0fconversation_id\x18\x02 \x01(\tR\x0econversationId\x12\x12\n" +
@@ -1326,7 +1494,8 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\x06run_id\x18\x06 \x01(\tR\x05runId\x120\n" +
 	"\aemotion\x18\a \x01(\v2\x16.stagehouse.v1.EmotionR\aemotion\x129\n" +
 	"\n" +
-	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xa8\x03\n" +
+	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n" +
+	"\apartial\x18\t \x01(\bR\apartial\"\xbe\x03\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0fconversation_id\x18\x02 \x01(\tR\x0econversationId\x12\x19\n" +
@@ -1343,27 +1512,30 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\n" +
 	"started_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12;\n" +
 	"\vfinished_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"finishedAt\"\xcb\x01\n" +
+	"finishedAt\x12\x14\n" +
+	"\x05since\x18\r \x01(\tR\x05since\"\xe4\x01\n" +
 	"\vSendRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x19\n" +
 	"\bagent_id\x18\x03 \x01(\tR\aagentId\x12'\n" +
 	"\x0fconversation_id\x18\x04 \x01(\tR\x0econversationId\x12\x18\n" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x18\n" +
-	"\acontext\x18\x06 \x01(\fR\acontext\"@\n" +
+	"\acontext\x18\x06 \x01(\fR\acontext\x12\x17\n" +
+	"\aon_busy\x18\a \x01(\tR\x06onBusy\"@\n" +
 	"\fSendResponse\x120\n" +
 	"\x06events\x18\x01 \x03(\v2\x18.stagehouse.v1.ChatEventR\x06events\"{\n" +
 	"\tChatEvent\x125\n" +
 	"\baccepted\x18\x01 \x01(\v2\x17.stagehouse.v1.AcceptedH\x00R\baccepted\x12.\n" +
 	"\x06logged\x18\x02 \x01(\v2\x14.stagehouse.v1.EventH\x00R\x06loggedB\a\n" +
-	"\x05event\"\xe7\x01\n" +
+	"\x05event\"\x94\x02\n" +
 	"\bAccepted\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12'\n" +
 	"\x0fconversation_id\x18\x02 \x01(\tR\x0econversationId\x12\x19\n" +
 	"\bagent_id\x18\x03 \x01(\tR\aagentId\x120\n" +
 	"\amessage\x18\x04 \x01(\v2\x16.stagehouse.v1.MessageR\amessage\x122\n" +
 	"\x05route\x18\x05 \x01(\v2\x1c.stagehouse.v1.RouteDecisionR\x05route\x12\x1a\n" +
-	"\bposition\x18\x06 \x01(\x05R\bposition\"q\n" +
+	"\bposition\x18\x06 \x01(\x05R\bposition\x12+\n" +
+	"\x05since\x18\a \x01(\v2\x15.stagehouse.v1.CursorR\x05since\"q\n" +
 	"\fRouteRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x18\n" +
@@ -1409,6 +1581,17 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\x19ListConversationsResponse\x12H\n" +
 	"\rconversations\x18\x01 \x03(\v2\".stagehouse.v1.ConversationSummaryR\rconversations\x12\x1f\n" +
 	"\vnext_cursor\x18\x02 \x01(\tR\n" +
+	"nextCursor\"\xca\x01\n" +
+	"\x0fListRunsRequest\x12-\n" +
+	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12'\n" +
+	"\x0fconversation_id\x18\x02 \x01(\tR\x0econversationId\x12\x19\n" +
+	"\bagent_id\x18\x03 \x01(\tR\aagentId\x12\x16\n" +
+	"\x06status\x18\x04 \x01(\tR\x06status\x12\x14\n" +
+	"\x05limit\x18\x05 \x01(\x05R\x05limit\x12\x16\n" +
+	"\x06cursor\x18\x06 \x01(\tR\x06cursor\"[\n" +
+	"\x10ListRunsResponse\x12&\n" +
+	"\x04runs\x18\x01 \x03(\v2\x12.stagehouse.v1.RunR\x04runs\x12\x1f\n" +
+	"\vnext_cursor\x18\x02 \x01(\tR\n" +
 	"nextCursor\"N\n" +
 	"\rGetRunRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
@@ -1419,12 +1602,13 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"9\n" +
 	"\x11CancelRunResponse\x12$\n" +
-	"\x03run\x18\x01 \x01(\v2\x12.stagehouse.v1.RunR\x03run2\xee\x03\n" +
+	"\x03run\x18\x01 \x01(\v2\x12.stagehouse.v1.RunR\x03run2\xbb\x04\n" +
 	"\x04Chat\x12A\n" +
 	"\x04Send\x12\x1a.stagehouse.v1.SendRequest\x1a\x1b.stagehouse.v1.SendResponse0\x01\x12B\n" +
 	"\x05Route\x12\x1b.stagehouse.v1.RouteRequest\x1a\x1c.stagehouse.v1.RouteResponse\x12`\n" +
 	"\x0fGetConversation\x12%.stagehouse.v1.GetConversationRequest\x1a&.stagehouse.v1.GetConversationResponse\x12f\n" +
-	"\x11ListConversations\x12'.stagehouse.v1.ListConversationsRequest\x1a(.stagehouse.v1.ListConversationsResponse\x12E\n" +
+	"\x11ListConversations\x12'.stagehouse.v1.ListConversationsRequest\x1a(.stagehouse.v1.ListConversationsResponse\x12K\n" +
+	"\bListRuns\x12\x1e.stagehouse.v1.ListRunsRequest\x1a\x1f.stagehouse.v1.ListRunsResponse\x12E\n" +
 	"\x06GetRun\x12\x1c.stagehouse.v1.GetRunRequest\x1a\x1d.stagehouse.v1.GetRunResponse\x12N\n" +
 	"\tCancelRun\x12\x1f.stagehouse.v1.CancelRunRequest\x1a .stagehouse.v1.CancelRunResponseB\xbb\x01\n" +
 	"\x11com.stagehouse.v1B\tChatProtoP\x01ZFgithub.com/stagehouse/stagehouse/schema/gen/stagehouse/v1;stagehousev1\xa2\x02\x03SXX\xaa\x02\rStagehouse.V1\xca\x02\rStagehouse\\V1\xe2\x02\x19Stagehouse\\V1\\GPBMetadata\xea\x02\x0eStagehouse::V1b\x06proto3"
@@ -1441,7 +1625,7 @@ func file_stagehouse_v1_chat_proto_rawDescGZIP() []byte {
 	return file_stagehouse_v1_chat_proto_rawDescData
 }
 
-var file_stagehouse_v1_chat_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_stagehouse_v1_chat_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_stagehouse_v1_chat_proto_goTypes = []any{
 	(*Message)(nil),                   // 0: stagehouse.v1.Message
 	(*Run)(nil),                       // 1: stagehouse.v1.Run
@@ -1458,58 +1642,66 @@ var file_stagehouse_v1_chat_proto_goTypes = []any{
 	(*GetConversationResponse)(nil),   // 12: stagehouse.v1.GetConversationResponse
 	(*ListConversationsRequest)(nil),  // 13: stagehouse.v1.ListConversationsRequest
 	(*ListConversationsResponse)(nil), // 14: stagehouse.v1.ListConversationsResponse
-	(*GetRunRequest)(nil),             // 15: stagehouse.v1.GetRunRequest
-	(*GetRunResponse)(nil),            // 16: stagehouse.v1.GetRunResponse
-	(*CancelRunRequest)(nil),          // 17: stagehouse.v1.CancelRunRequest
-	(*CancelRunResponse)(nil),         // 18: stagehouse.v1.CancelRunResponse
-	(*Emotion)(nil),                   // 19: stagehouse.v1.Emotion
-	(*timestamppb.Timestamp)(nil),     // 20: google.protobuf.Timestamp
-	(*Caller)(nil),                    // 21: stagehouse.v1.Caller
-	(*Event)(nil),                     // 22: stagehouse.v1.Event
+	(*ListRunsRequest)(nil),           // 15: stagehouse.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),          // 16: stagehouse.v1.ListRunsResponse
+	(*GetRunRequest)(nil),             // 17: stagehouse.v1.GetRunRequest
+	(*GetRunResponse)(nil),            // 18: stagehouse.v1.GetRunResponse
+	(*CancelRunRequest)(nil),          // 19: stagehouse.v1.CancelRunRequest
+	(*CancelRunResponse)(nil),         // 20: stagehouse.v1.CancelRunResponse
+	(*Emotion)(nil),                   // 21: stagehouse.v1.Emotion
+	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
+	(*Caller)(nil),                    // 23: stagehouse.v1.Caller
+	(*Event)(nil),                     // 24: stagehouse.v1.Event
+	(*Cursor)(nil),                    // 25: stagehouse.v1.Cursor
 }
 var file_stagehouse_v1_chat_proto_depIdxs = []int32{
-	19, // 0: stagehouse.v1.Message.emotion:type_name -> stagehouse.v1.Emotion
-	20, // 1: stagehouse.v1.Message.created_at:type_name -> google.protobuf.Timestamp
-	20, // 2: stagehouse.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
-	20, // 3: stagehouse.v1.Run.started_at:type_name -> google.protobuf.Timestamp
-	20, // 4: stagehouse.v1.Run.finished_at:type_name -> google.protobuf.Timestamp
-	21, // 5: stagehouse.v1.SendRequest.caller:type_name -> stagehouse.v1.Caller
+	21, // 0: stagehouse.v1.Message.emotion:type_name -> stagehouse.v1.Emotion
+	22, // 1: stagehouse.v1.Message.created_at:type_name -> google.protobuf.Timestamp
+	22, // 2: stagehouse.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
+	22, // 3: stagehouse.v1.Run.started_at:type_name -> google.protobuf.Timestamp
+	22, // 4: stagehouse.v1.Run.finished_at:type_name -> google.protobuf.Timestamp
+	23, // 5: stagehouse.v1.SendRequest.caller:type_name -> stagehouse.v1.Caller
 	4,  // 6: stagehouse.v1.SendResponse.events:type_name -> stagehouse.v1.ChatEvent
 	5,  // 7: stagehouse.v1.ChatEvent.accepted:type_name -> stagehouse.v1.Accepted
-	22, // 8: stagehouse.v1.ChatEvent.logged:type_name -> stagehouse.v1.Event
+	24, // 8: stagehouse.v1.ChatEvent.logged:type_name -> stagehouse.v1.Event
 	0,  // 9: stagehouse.v1.Accepted.message:type_name -> stagehouse.v1.Message
 	8,  // 10: stagehouse.v1.Accepted.route:type_name -> stagehouse.v1.RouteDecision
-	21, // 11: stagehouse.v1.RouteRequest.caller:type_name -> stagehouse.v1.Caller
-	8,  // 12: stagehouse.v1.RouteResponse.decision:type_name -> stagehouse.v1.RouteDecision
-	9,  // 13: stagehouse.v1.RouteDecision.candidates:type_name -> stagehouse.v1.RouteCandidate
-	20, // 14: stagehouse.v1.ConversationSummary.created_at:type_name -> google.protobuf.Timestamp
-	20, // 15: stagehouse.v1.ConversationSummary.updated_at:type_name -> google.protobuf.Timestamp
-	21, // 16: stagehouse.v1.GetConversationRequest.caller:type_name -> stagehouse.v1.Caller
-	10, // 17: stagehouse.v1.GetConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
-	0,  // 18: stagehouse.v1.GetConversationResponse.messages:type_name -> stagehouse.v1.Message
-	21, // 19: stagehouse.v1.ListConversationsRequest.caller:type_name -> stagehouse.v1.Caller
-	10, // 20: stagehouse.v1.ListConversationsResponse.conversations:type_name -> stagehouse.v1.ConversationSummary
-	21, // 21: stagehouse.v1.GetRunRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 22: stagehouse.v1.GetRunResponse.run:type_name -> stagehouse.v1.Run
-	21, // 23: stagehouse.v1.CancelRunRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 24: stagehouse.v1.CancelRunResponse.run:type_name -> stagehouse.v1.Run
-	2,  // 25: stagehouse.v1.Chat.Send:input_type -> stagehouse.v1.SendRequest
-	6,  // 26: stagehouse.v1.Chat.Route:input_type -> stagehouse.v1.RouteRequest
-	11, // 27: stagehouse.v1.Chat.GetConversation:input_type -> stagehouse.v1.GetConversationRequest
-	13, // 28: stagehouse.v1.Chat.ListConversations:input_type -> stagehouse.v1.ListConversationsRequest
-	15, // 29: stagehouse.v1.Chat.GetRun:input_type -> stagehouse.v1.GetRunRequest
-	17, // 30: stagehouse.v1.Chat.CancelRun:input_type -> stagehouse.v1.CancelRunRequest
-	3,  // 31: stagehouse.v1.Chat.Send:output_type -> stagehouse.v1.SendResponse
-	7,  // 32: stagehouse.v1.Chat.Route:output_type -> stagehouse.v1.RouteResponse
-	12, // 33: stagehouse.v1.Chat.GetConversation:output_type -> stagehouse.v1.GetConversationResponse
-	14, // 34: stagehouse.v1.Chat.ListConversations:output_type -> stagehouse.v1.ListConversationsResponse
-	16, // 35: stagehouse.v1.Chat.GetRun:output_type -> stagehouse.v1.GetRunResponse
-	18, // 36: stagehouse.v1.Chat.CancelRun:output_type -> stagehouse.v1.CancelRunResponse
-	31, // [31:37] is the sub-list for method output_type
-	25, // [25:31] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	25, // 11: stagehouse.v1.Accepted.since:type_name -> stagehouse.v1.Cursor
+	23, // 12: stagehouse.v1.RouteRequest.caller:type_name -> stagehouse.v1.Caller
+	8,  // 13: stagehouse.v1.RouteResponse.decision:type_name -> stagehouse.v1.RouteDecision
+	9,  // 14: stagehouse.v1.RouteDecision.candidates:type_name -> stagehouse.v1.RouteCandidate
+	22, // 15: stagehouse.v1.ConversationSummary.created_at:type_name -> google.protobuf.Timestamp
+	22, // 16: stagehouse.v1.ConversationSummary.updated_at:type_name -> google.protobuf.Timestamp
+	23, // 17: stagehouse.v1.GetConversationRequest.caller:type_name -> stagehouse.v1.Caller
+	10, // 18: stagehouse.v1.GetConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
+	0,  // 19: stagehouse.v1.GetConversationResponse.messages:type_name -> stagehouse.v1.Message
+	23, // 20: stagehouse.v1.ListConversationsRequest.caller:type_name -> stagehouse.v1.Caller
+	10, // 21: stagehouse.v1.ListConversationsResponse.conversations:type_name -> stagehouse.v1.ConversationSummary
+	23, // 22: stagehouse.v1.ListRunsRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 23: stagehouse.v1.ListRunsResponse.runs:type_name -> stagehouse.v1.Run
+	23, // 24: stagehouse.v1.GetRunRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 25: stagehouse.v1.GetRunResponse.run:type_name -> stagehouse.v1.Run
+	23, // 26: stagehouse.v1.CancelRunRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 27: stagehouse.v1.CancelRunResponse.run:type_name -> stagehouse.v1.Run
+	2,  // 28: stagehouse.v1.Chat.Send:input_type -> stagehouse.v1.SendRequest
+	6,  // 29: stagehouse.v1.Chat.Route:input_type -> stagehouse.v1.RouteRequest
+	11, // 30: stagehouse.v1.Chat.GetConversation:input_type -> stagehouse.v1.GetConversationRequest
+	13, // 31: stagehouse.v1.Chat.ListConversations:input_type -> stagehouse.v1.ListConversationsRequest
+	15, // 32: stagehouse.v1.Chat.ListRuns:input_type -> stagehouse.v1.ListRunsRequest
+	17, // 33: stagehouse.v1.Chat.GetRun:input_type -> stagehouse.v1.GetRunRequest
+	19, // 34: stagehouse.v1.Chat.CancelRun:input_type -> stagehouse.v1.CancelRunRequest
+	3,  // 35: stagehouse.v1.Chat.Send:output_type -> stagehouse.v1.SendResponse
+	7,  // 36: stagehouse.v1.Chat.Route:output_type -> stagehouse.v1.RouteResponse
+	12, // 37: stagehouse.v1.Chat.GetConversation:output_type -> stagehouse.v1.GetConversationResponse
+	14, // 38: stagehouse.v1.Chat.ListConversations:output_type -> stagehouse.v1.ListConversationsResponse
+	16, // 39: stagehouse.v1.Chat.ListRuns:output_type -> stagehouse.v1.ListRunsResponse
+	18, // 40: stagehouse.v1.Chat.GetRun:output_type -> stagehouse.v1.GetRunResponse
+	20, // 41: stagehouse.v1.Chat.CancelRun:output_type -> stagehouse.v1.CancelRunResponse
+	35, // [35:42] is the sub-list for method output_type
+	28, // [28:35] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_chat_proto_init() }
@@ -1529,7 +1721,7 @@ func file_stagehouse_v1_chat_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stagehouse_v1_chat_proto_rawDesc), len(file_stagehouse_v1_chat_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ type Caller struct {
 	Principal     string                 `protobuf:"bytes,1,opt,name=principal,proto3" json:"principal,omitempty"`
 	Scopes        []string               `protobuf:"bytes,2,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	Extension     string                 `protobuf:"bytes,3,opt,name=extension,proto3" json:"extension,omitempty"`
+	Once          *Once                  `protobuf:"bytes,4,opt,name=once,proto3" json:"once,omitempty"` // absent = the call is carried out whenever it is made
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -82,6 +83,75 @@ func (x *Caller) GetExtension() string {
 	return ""
 }
 
+func (x *Caller) GetOnce() *Once {
+	if x != nil {
+		return x.Once
+	}
+	return nil
+}
+
+// Once has a change happen once however often it is asked for; see schema.Once. Whether an answer is that of an earlier
+// request is said by the response header "stagehouse-replayed: 1".
+type Once struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Scope         string                 `protobuf:"bytes,2,opt,name=scope,proto3" json:"scope,omitempty"`
+	Digest        string                 `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Once) Reset() {
+	*x = Once{}
+	mi := &file_stagehouse_v1_common_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Once) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Once) ProtoMessage() {}
+
+func (x *Once) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_common_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Once.ProtoReflect.Descriptor instead.
+func (*Once) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_common_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Once) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Once) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *Once) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
 // ErrorDetail travels in the details of every gRPC status that a stagehouse service returns.
 type ErrorDetail struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -89,13 +159,14 @@ type ErrorDetail struct {
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	Fields        []*FieldError          `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
 	RetryAfterMs  int64                  `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // 0 = unknown
+	Details       []byte                 `protobuf:"bytes,5,opt,name=details,proto3" json:"details,omitempty"`                                  // a JSON object; empty = {}
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ErrorDetail) Reset() {
 	*x = ErrorDetail{}
-	mi := &file_stagehouse_v1_common_proto_msgTypes[1]
+	mi := &file_stagehouse_v1_common_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -107,7 +178,7 @@ func (x *ErrorDetail) String() string {
 func (*ErrorDetail) ProtoMessage() {}
 
 func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_common_proto_msgTypes[1]
+	mi := &file_stagehouse_v1_common_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -120,7 +191,7 @@ func (x *ErrorDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ErrorDetail.ProtoReflect.Descriptor instead.
 func (*ErrorDetail) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_common_proto_rawDescGZIP(), []int{1}
+	return file_stagehouse_v1_common_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ErrorDetail) GetCode() string {
@@ -151,6 +222,13 @@ func (x *ErrorDetail) GetRetryAfterMs() int64 {
 	return 0
 }
 
+func (x *ErrorDetail) GetDetails() []byte {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
 type FieldError struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Location      string                 `protobuf:"bytes,1,opt,name=location,proto3" json:"location,omitempty"`
@@ -161,7 +239,7 @@ type FieldError struct {
 
 func (x *FieldError) Reset() {
 	*x = FieldError{}
-	mi := &file_stagehouse_v1_common_proto_msgTypes[2]
+	mi := &file_stagehouse_v1_common_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -173,7 +251,7 @@ func (x *FieldError) String() string {
 func (*FieldError) ProtoMessage() {}
 
 func (x *FieldError) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_common_proto_msgTypes[2]
+	mi := &file_stagehouse_v1_common_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -186,7 +264,7 @@ func (x *FieldError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FieldError.ProtoReflect.Descriptor instead.
 func (*FieldError) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_common_proto_rawDescGZIP(), []int{2}
+	return file_stagehouse_v1_common_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *FieldError) GetLocation() string {
@@ -215,7 +293,7 @@ type Emotion struct {
 
 func (x *Emotion) Reset() {
 	*x = Emotion{}
-	mi := &file_stagehouse_v1_common_proto_msgTypes[3]
+	mi := &file_stagehouse_v1_common_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -227,7 +305,7 @@ func (x *Emotion) String() string {
 func (*Emotion) ProtoMessage() {}
 
 func (x *Emotion) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_common_proto_msgTypes[3]
+	mi := &file_stagehouse_v1_common_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -240,7 +318,7 @@ func (x *Emotion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Emotion.ProtoReflect.Descriptor instead.
 func (*Emotion) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_common_proto_rawDescGZIP(), []int{3}
+	return file_stagehouse_v1_common_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Emotion) GetName() string {
@@ -282,7 +360,7 @@ type Cursor struct {
 
 func (x *Cursor) Reset() {
 	*x = Cursor{}
-	mi := &file_stagehouse_v1_common_proto_msgTypes[4]
+	mi := &file_stagehouse_v1_common_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -294,7 +372,7 @@ func (x *Cursor) String() string {
 func (*Cursor) ProtoMessage() {}
 
 func (x *Cursor) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_common_proto_msgTypes[4]
+	mi := &file_stagehouse_v1_common_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -307,7 +385,7 @@ func (x *Cursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cursor.ProtoReflect.Descriptor instead.
 func (*Cursor) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_common_proto_rawDescGZIP(), []int{4}
+	return file_stagehouse_v1_common_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Cursor) GetEpoch() string {
@@ -328,16 +406,22 @@ var File_stagehouse_v1_common_proto protoreflect.FileDescriptor
 
 const file_stagehouse_v1_common_proto_rawDesc = "" +
 	"\n" +
-	"\x1astagehouse/v1/common.proto\x12\rstagehouse.v1\"\\\n" +
+	"\x1astagehouse/v1/common.proto\x12\rstagehouse.v1\"\x85\x01\n" +
 	"\x06Caller\x12\x1c\n" +
 	"\tprincipal\x18\x01 \x01(\tR\tprincipal\x12\x16\n" +
 	"\x06scopes\x18\x02 \x03(\tR\x06scopes\x12\x1c\n" +
-	"\textension\x18\x03 \x01(\tR\textension\"\x94\x01\n" +
+	"\textension\x18\x03 \x01(\tR\textension\x12'\n" +
+	"\x04once\x18\x04 \x01(\v2\x13.stagehouse.v1.OnceR\x04once\"F\n" +
+	"\x04Once\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05scope\x18\x02 \x01(\tR\x05scope\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\"\xae\x01\n" +
 	"\vErrorDetail\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x121\n" +
 	"\x06fields\x18\x03 \x03(\v2\x19.stagehouse.v1.FieldErrorR\x06fields\x12$\n" +
-	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\"B\n" +
+	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\x12\x18\n" +
+	"\adetails\x18\x05 \x01(\fR\adetails\"B\n" +
 	"\n" +
 	"FieldError\x12\x1a\n" +
 	"\blocation\x18\x01 \x01(\tR\blocation\x12\x18\n" +
@@ -364,21 +448,23 @@ func file_stagehouse_v1_common_proto_rawDescGZIP() []byte {
 	return file_stagehouse_v1_common_proto_rawDescData
 }
 
-var file_stagehouse_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_stagehouse_v1_common_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_stagehouse_v1_common_proto_goTypes = []any{
 	(*Caller)(nil),      // 0: stagehouse.v1.Caller
-	(*ErrorDetail)(nil), // 1: stagehouse.v1.ErrorDetail
-	(*FieldError)(nil),  // 2: stagehouse.v1.FieldError
-	(*Emotion)(nil),     // 3: stagehouse.v1.Emotion
-	(*Cursor)(nil),      // 4: stagehouse.v1.Cursor
+	(*Once)(nil),        // 1: stagehouse.v1.Once
+	(*ErrorDetail)(nil), // 2: stagehouse.v1.ErrorDetail
+	(*FieldError)(nil),  // 3: stagehouse.v1.FieldError
+	(*Emotion)(nil),     // 4: stagehouse.v1.Emotion
+	(*Cursor)(nil),      // 5: stagehouse.v1.Cursor
 }
 var file_stagehouse_v1_common_proto_depIdxs = []int32{
-	2, // 0: stagehouse.v1.ErrorDetail.fields:type_name -> stagehouse.v1.FieldError
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	1, // 0: stagehouse.v1.Caller.once:type_name -> stagehouse.v1.Once
+	3, // 1: stagehouse.v1.ErrorDetail.fields:type_name -> stagehouse.v1.FieldError
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_common_proto_init() }
@@ -392,7 +478,7 @@ func file_stagehouse_v1_common_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stagehouse_v1_common_proto_rawDesc), len(file_stagehouse_v1_common_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
