@@ -70,6 +70,7 @@ type Run struct {
 	Error          string     `json:"error,omitempty" doc:"What went wrong, for a person"`
 	MessageID      string     `json:"messageId" doc:"The message that began it"`
 	ReplyID        string     `json:"replyId,omitempty" doc:"The message that ended it: the reply, or what had been said of it"`
+	Reply          *Message   `json:"reply,omitempty" doc:"That message; not in lists"`
 	Since          string     `json:"since" doc:"The place in the event log just before its first event"`
 	QueuedAt       time.Time  `json:"queuedAt"`
 	StartedAt      *time.Time `json:"startedAt,omitempty"`
@@ -215,7 +216,7 @@ type Chat interface {
 	Conversations(ctx context.Context, q ConversationsQuery) (ConversationPage, error)
 	// Runs lists runs that the caller may see. Needs ScopeRead.
 	Runs(ctx context.Context, q RunsQuery) (RunPage, error)
-	// Run returns a run of the caller's (of anybody's, for ScopeAdmin). Needs ScopeRead.
+	// Run returns a run of the caller's (of anybody's, for ScopeAdmin), with its reply. Needs ScopeRead.
 	Run(ctx context.Context, id string) (Run, error)
 	// Cancel ends an unfinished run and returns it; a run that is over is returned as it is. What a running one had said is
 	// kept as a partial message. Idempotent. Needs ScopeChat.

@@ -181,6 +181,10 @@ func (f fakeChat) Conversations(context.Context, schema.ConversationsQuery) (sch
 	return schema.ConversationPage{}, nil
 }
 
+func (f fakeChat) Runs(context.Context, schema.RunsQuery) (schema.RunPage, error) {
+	return schema.RunPage{}, schema.Errorf(schema.CodeUnimplemented, "the fake has no list of runs")
+}
+
 func (f fakeChat) Run(context.Context, string) (schema.Run, error) {
 	return schema.Run{}, schema.Errorf(schema.CodeNotFound, "there is no such run")
 }

@@ -77,6 +77,9 @@ func (c chat) Conversation(_ context.Context, q schema.ConversationQuery) (schem
 func (c chat) Conversations(context.Context, schema.ConversationsQuery) (schema.ConversationPage, error) {
 	return schema.ConversationPage{Conversations: []schema.ConversationSummary{{Principal: "alice"}, {Principal: "bob"}, {}}}, nil
 }
+func (c chat) Runs(context.Context, schema.RunsQuery) (schema.RunPage, error) {
+	return schema.RunPage{Runs: []schema.Run{{Principal: "alice"}, {Principal: "bob"}, {}}}, nil
+}
 func (c chat) Run(_ context.Context, id string) (schema.Run, error) {
 	return schema.Run{ID: id, Principal: "alice"}, find(id, "run_1")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -42,44 +43,53 @@ func (s agents) Get(_ context.Context, id string) (schema.Agent, error) {
 
 // Update changes the mutable fields. A running agent thinks with its new brain from its next turn on.
 func (s agents) Update(ctx context.Context, id string, p schema.AgentPatch) (schema.Agent, error) {
-	if _, err := s.Get(ctx, id); err != nil {
+	if a, ok, err := repeated[schema.Agent](ctx, s.Runtime); ok {
+		return a, err
+	}
+	_, err := s.Get(ctx, id)
+	if err != nil {
+		s.keepFailure(ctx, err)
 		return schema.Agent{}, err
 	}
 	patched, err := s.patchedBrain(ctx, id, p)
 	if err != nil {
+		s.keepFailure(ctx, err)
 		return schema.Agent{}, err
 	}
-	err = s.store.Update(ctx, func(tx store.Tx) error {
-		a, err := tx.Agent(id)
-		if err != nil {
-			return err
-		}
-		if p.IfRevision != 0 && p.IfRevision != a.Revision {
-			return schema.Errorf(schema.CodeRevisionMismatch,
-				"agent %s has revision %d and not %d; read it again and repeat the change", id, a.Revision, p.IfRevision)
-		}
-		before := a.Agent
-		apply(&a.Agent, p)
-		if sameFields(before, a.Agent) {
-			return nil
-		}
-		a.Revision++
-		a.UpdatedAt = s.now()
-		if err := tx.PutAgent(a); err != nil {
-			return err
-		}
-		tx.OnCommit(func() {
-			s.registry.put(a)
-			if patched != nil {
-				s.registry.setBrain(id, patched)
-			}
-		})
-		return s.appendEvent(tx, schema.Event{Type: schema.EventUpdated, AgentID: id}, schema.Updated{Revision: a.Revision})
+	explain := func(err error) error { return s.orNotFound(err, "update agent", "agent", id) }
+	return once(ctx, s.Runtime, explain, func(tx store.Tx) (schema.Agent, error) {
+		a, err := s.change(tx, id, p, patched)
+		return present(a, s.now()), err
 	})
+}
+
+// change applies p in a transaction.
+func (s agents) change(tx store.Tx, id string, p schema.AgentPatch, patched brain.Brain) (store.Agent, error) {
+	a, err := tx.Agent(id)
 	if err != nil {
-		return schema.Agent{}, s.orNotFound(err, "update agent", "agent", id)
+		return a, err
 	}
-	return s.Get(ctx, id)
+	if p.IfRevision != 0 && p.IfRevision != a.Revision {
+		return a, schema.Errorf(schema.CodeRevisionMismatch,
+			"agent %s has revision %d and not %d; read it again and repeat the change", id, a.Revision, p.IfRevision)
+	}
+	before := a.Agent
+	apply(&a.Agent, p)
+	if sameFields(before, a.Agent) {
+		return a, nil
+	}
+	a.Revision++
+	a.UpdatedAt = s.now()
+	if err := tx.PutAgent(a); err != nil {
+		return a, err
+	}
+	tx.OnCommit(func() {
+		s.registry.put(a)
+		if patched != nil {
+			s.registry.setBrain(id, patched)
+		}
+	})
+	return a, s.appendEvent(tx, schema.Event{Type: schema.EventUpdated, AgentID: id}, schema.Updated{Revision: a.Revision})
 }
 
 // apply changes the mutable fields as p says. Nothing stays shared with p.

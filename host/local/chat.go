@@ -22,28 +22,63 @@ var _ schema.Chat = chat{}
 // Send accepts a turn durably and then streams its events from the log.
 func (s chat) Send(ctx context.Context, r schema.SendRequest) iter.Seq2[schema.ChatEvent, error] {
 	return func(yield func(schema.ChatEvent, error) bool) {
-		accepted, since, err := s.accept(ctx, r)
+		accepted, err := s.accept(ctx, r)
 		if err != nil {
 			yield(schema.ChatEvent{}, err)
 			return
 		}
-		if !yield(schema.ChatEvent{Accepted: accepted}, nil) {
+		if !yield(schema.ChatEvent{Accepted: &accepted}, nil) {
 			return
 		}
-		for e, err := range s.events.Subscribe(ctx, schema.EventQuery{Since: since, RunID: accepted.RunID}) {
-			switch {
-			case err != nil:
+		o := schema.OnceFrom(ctx)
+		for e, err := range s.follow(ctx, accepted, o != nil && o.Replayed()) {
+			if err != nil {
 				yield(schema.ChatEvent{}, err)
 				return
-			case e.Type == schema.EventGap:
-				yield(schema.ChatEvent{}, schema.Errorf(schema.CodeUnavailable,
-					"the events of run %s were evicted before they were read; read the conversation instead", accepted.RunID))
-				return
-			case !yield(schema.ChatEvent{Event: &e}, nil), e.Type.Terminal():
+			}
+			if !yield(schema.ChatEvent{Event: &e}, nil) {
 				return
 			}
 		}
 	}
+}
+
+// follow yields the events of a run from its first one to the terminal one. Of a turn that was accepted earlier, only the
+// terminal one is yielded if the log does not reach back.
+func (s chat) follow(ctx context.Context, a schema.Accepted, before bool) iter.Seq2[schema.Event, error] {
+	return func(yield func(schema.Event, error) bool) {
+		onlyLast := false
+		for e, err := range s.events.Subscribe(ctx, schema.EventQuery{Since: a.Since, RunID: a.RunID}) {
+			switch {
+			case err == nil && e.Type == schema.EventGap && before:
+				run, err := s.Run(ctx, a.RunID)
+				if err != nil || run.Status.Terminal() {
+					yield(lastEvent(run), err)
+					return
+				}
+				onlyLast = true // which is still to come
+				continue
+			case err == nil && e.Type == schema.EventGap:
+				err = schema.Errorf(schema.CodeUnavailable,
+					"the events of run %s were evicted before they were read; read the conversation instead", a.RunID)
+			case onlyLast && !e.Type.Terminal():
+				continue
+			}
+			if !yield(e, err) || err != nil || e.Type.Terminal() {
+				return
+			}
+		}
+	}
+}
+
+// lastEvent returns the terminal event of a run that is over, without its place, which may not be there any more.
+func lastEvent(run schema.Run) schema.Event {
+	e, payload := ending(run)
+	e.Payload = schema.NewPayload(payload)
+	if run.FinishedAt != nil {
+		e.Time = *run.FinishedAt
+	}
+	return e
 }
 
 // intake is a send on its way to being accepted.
@@ -54,31 +89,33 @@ type intake struct {
 	route     *schema.RouteDecision
 }
 
-// accept makes the turn durable and queues it. The cursor is the one before its first event.
-func (s chat) accept(ctx context.Context, r schema.SendRequest) (*schema.Accepted, schema.Cursor, error) {
+// accept makes the turn durable and queues it, unless the request repeats one that did.
+func (s chat) accept(ctx context.Context, r schema.SendRequest) (schema.Accepted, error) {
 	caller, err := someone(ctx)
 	if err != nil {
-		return nil, schema.Cursor{}, err
+		return schema.Accepted{}, err
+	}
+	if a, ok, err := repeated[schema.Accepted](ctx, s.Runtime); ok {
+		return a, err
 	}
 	in := intake{SendRequest: r, principal: caller.Principal}
 	if err := s.complete(ctx, &in); err != nil {
-		return nil, schema.Cursor{}, err
+		s.keepFailure(ctx, err)
+		return schema.Accepted{}, err
 	}
 	if all, ok := s.turns.reserve(); !ok {
-		return nil, schema.Cursor{}, busy("the host has %d turns to finish, which is all that it takes; try again", all)
+		return schema.Accepted{}, busy("the host has %d turns to finish, which is all that it takes; try again", all)
 	}
-	var accepted *schema.Accepted
-	var since schema.Cursor
-	messageID := s.ids.next(messagePrefix)
-	err = s.store.Update(ctx, func(tx store.Tx) (err error) {
-		accepted, since, err = s.take(tx, in, messageID)
-		return err
+	messageID, added := s.ids.next(messagePrefix), false
+	explain := func(err error) error { return s.fault("accept message", err) }
+	a, err := once(ctx, s.Runtime, explain, func(tx store.Tx) (schema.Accepted, error) {
+		tx.OnCommit(func() { added = true })
+		return s.take(tx, in, messageID)
 	})
-	if err != nil {
+	if !added {
 		s.turns.release()
-		return nil, schema.Cursor{}, s.fault("accept message", err)
 	}
-	return accepted, since, nil
+	return a, err
 }
 
 // complete decides what the request leaves open: who is spoken to, and the ids.
@@ -128,23 +165,23 @@ func (s chat) ownConversation(ctx context.Context, principal, id string) (key in
 }
 
 // take writes the message, the run and the event, and queues the turn when they are durable.
-func (s chat) take(tx store.Tx, in intake, messageID string) (*schema.Accepted, schema.Cursor, error) {
-	var none schema.Cursor
+func (s chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, error) {
+	var none schema.Accepted
 	if s.closing.Load() {
-		return nil, none, closing()
+		return none, closing()
 	}
 	a, err := tx.Agent(in.AgentID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil, none, notFound("agent", in.AgentID)
+		return none, notFound("agent", in.AgentID)
 	case err != nil:
-		return nil, none, err
+		return none, err
 	case a.Status != schema.AgentRunning:
-		return nil, none, schema.Errorf(schema.CodeAgentNotRunning, "agent %s is %s; start it, or send to another one", a.ID, a.Status)
+		return none, schema.Errorf(schema.CodeAgentNotRunning, "agent %s is %s; start it, or send to another one", a.ID, a.Status)
 	}
 	key, ahead, err := s.place(tx, in)
 	if err != nil {
-		return nil, none, err
+		return none, err
 	}
 	now := s.now()
 	m := schema.Message{
@@ -155,30 +192,32 @@ func (s chat) take(tx store.Tx, in intake, messageID string) (*schema.Accepted, 
 		ID: in.RunID, ConversationID: in.ConversationID, AgentID: in.AgentID, Principal: in.principal,
 		Status: schema.RunQueued, MessageID: messageID, QueuedAt: now,
 	}
+	e := runEvent(run, schema.EventQueued)
+	if err := s.appendTo(tx, &e, schema.Queued{Position: ahead, Message: m}); err != nil {
+		return none, err
+	}
+	since := schema.Cursor{Epoch: e.Cursor.Epoch, Seq: e.Cursor.Seq - 1}
+	run.Since = since.String()
 	if err := tx.InsertRun(key, run); err != nil {
 		if errors.Is(err, store.ErrExists) {
 			err = schema.Errorf(schema.CodeAlreadyExists, "there is a run %s already; leave runId out, or make a new ULID", run.ID)
 		}
-		return nil, none, err
+		return none, err
 	}
 	if err := tx.InsertMessage(key, m); err != nil {
-		return nil, none, err
-	}
-	e := runEvent(run, schema.EventQueued)
-	if err := s.appendTo(tx, &e, schema.Queued{Position: ahead, Message: m}); err != nil {
-		return nil, none, err
+		return none, err
 	}
 	tx.OnCommit(func() {
 		ctx, end := context.WithCancel(s.lifetime)
 		s.turns.add(&turn{run: run, conversation: key, message: m, context: in.Context, ctx: ctx, end: end})
 	})
-	since := schema.Cursor{Epoch: e.Cursor.Epoch, Seq: e.Cursor.Seq - 1}
-	return &schema.Accepted{
-		RunID: run.ID, ConversationID: in.ConversationID, AgentID: in.AgentID, Message: m, Route: in.route, Position: ahead,
-	}, since, nil
+	return schema.Accepted{
+		RunID: run.ID, ConversationID: in.ConversationID, AgentID: in.AgentID, Message: m, Route: in.route, Position: ahead, Since: since,
+	}, nil
 }
 
-// place finds or makes the conversation and returns how many of its turns come before this one.
+// place finds or makes the conversation, carries out what the sender wants of an unfinished turn in it, and returns how many
+// of its turns come before this one.
 func (s chat) place(tx store.Tx, in intake) (key int64, ahead int, err error) {
 	key, err = tx.ConversationKey(in.principal, in.ConversationID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -191,14 +230,34 @@ func (s chat) place(tx store.Tx, in intake) (key int64, ahead int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	if ahead, err = tx.UnfinishedRuns(key); err != nil {
+	unfinished, err := tx.UnfinishedRuns(key)
+	if err != nil {
 		return 0, 0, err
+	}
+	ahead = len(unfinished)
+	switch {
+	case ahead > 0 && in.OnBusy == schema.BusyReject:
+		return 0, 0, conversationBusy(in.ConversationID, unfinished[0])
+	case ahead > 0 && in.OnBusy == schema.BusyInterrupt:
+		if err := s.interrupt(tx, unfinished[0]); err != nil {
+			return 0, 0, err
+		}
+		ahead--
 	}
 	if ahead > s.options.MaxWaiting {
 		return 0, 0, busy("conversation %s has %d turns waiting, which is all that it takes; try again when one is over",
 			in.ConversationID, ahead-1)
 	}
 	return key, ahead, tx.SetConversationAgent(key, in.AgentID)
+}
+
+// interrupt cancels a run in favour of a later message.
+func (s chat) interrupt(tx store.Tx, id string) error {
+	run, err := tx.Run(id)
+	if err == nil {
+		_, err = s.endRun(tx, run, schema.RunCancelled, schema.ReasonInterrupted, "")
+	}
+	return err
 }
 
 // title returns the beginning of a message on one line.

@@ -15,6 +15,7 @@ const (
 	agentList        list = "agents"
 	conversationList list = "conversations"
 	messageList      list = "messages"
+	runList          list = "runs"
 )
 
 // cursor returns the place after which the next page of the list begins, as clients pass it back.

@@ -88,6 +88,14 @@ func busy(format string, args ...any) error {
 	return e
 }
 
+// conversationBusy names the run that is in the way.
+func conversationBusy(conversation, holder string) error {
+	e := schema.Errorf(schema.CodeConversationBusy,
+		"conversation %s is busy with run %s; wait for its end, cancel it, or send with onBusy %q or %q", conversation, holder, schema.BusyEnqueue, schema.BusyInterrupt)
+	e.Details = schema.Object{schema.DetailRunID: holder}
+	return e
+}
+
 // viewer says what the caller of ctx may see.
 func viewer(ctx context.Context) store.Viewer {
 	c := schema.CallerFrom(ctx)

@@ -24,10 +24,18 @@ var errOtherBrain = errors.New("the agent was given another brain")
 // Two commits make a start: one to starting, then, when the brain is made or could not be, one to running or failed. Whoever
 // asks for the same meanwhile waits for that outcome; whoever asks for the opposite gets CodeIllegalTransition.
 func (s agents) Start(ctx context.Context, id string) (schema.Agent, error) {
-	if err := s.start(ctx, id); err != nil {
-		return schema.Agent{}, s.orNotFound(err, "start agent", "agent", id)
+	return s.bring(ctx, id, "start agent", s.start)
+}
+
+// bring has an agent started or stopped. To do that twice is to do it once, so that what came of it can be kept afterwards.
+func (s agents) bring(ctx context.Context, id, doing string, act func(ctx context.Context, id string) error) (a schema.Agent, err error) {
+	if a, ok, err := repeated[schema.Agent](ctx, s.Runtime); ok {
+		return a, err
 	}
-	return s.Get(ctx, id)
+	if err = s.orNotFound(act(ctx, id), doing, "agent", id); err == nil {
+		a, err = s.Get(ctx, id)
+	}
+	return keepResult(ctx, s.Runtime, a, err)
 }
 
 func (s agents) start(ctx context.Context, id string) error {
@@ -125,10 +133,7 @@ func (s agents) install(ctx context.Context, id string, asked schema.Brain, made
 // Stop brings the agent to stopped. Its unfinished runs are cancelled in the commit that begins the stop, so none of them
 // can end otherwise, and no new one can begin.
 func (s agents) Stop(ctx context.Context, id string) (schema.Agent, error) {
-	if err := s.stop(ctx, id); err != nil {
-		return schema.Agent{}, s.orNotFound(err, "stop agent", "agent", id)
-	}
-	return s.Get(ctx, id)
+	return s.bring(ctx, id, "stop agent", s.stop)
 }
 
 func (s agents) stop(ctx context.Context, id string) error {

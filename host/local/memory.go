@@ -22,16 +22,13 @@ func (s memory) Store(ctx context.Context, m schema.NewMemory) (schema.MemoryIte
 		ID: s.ids.next(memoryPrefix), AgentID: m.AgentID, Principal: caller.Principal, Shared: m.Shared,
 		Content: m.Content, Metadata: m.Metadata, CreatedAt: s.now(),
 	}
-	err = s.store.Update(ctx, func(tx store.Tx) error {
+	explain := func(err error) error { return s.orNotFound(err, "store memory", "agent", m.AgentID) }
+	return once(ctx, s.Runtime, explain, func(tx store.Tx) (schema.MemoryItem, error) {
 		if _, err := tx.Agent(m.AgentID); err != nil {
-			return err
+			return schema.MemoryItem{}, err
 		}
-		return tx.InsertMemory(item)
+		return item, tx.InsertMemory(item)
 	})
-	if err != nil {
-		return schema.MemoryItem{}, s.orNotFound(err, "store memory", "agent", m.AgentID)
-	}
-	return item, nil
 }
 
 // Search returns memories that share a word with the text, best first.

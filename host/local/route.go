@@ -100,9 +100,15 @@ func askedSkills(c schema.Object) ([]string, error) {
 
 // nobodyFits says who was considered and what to do.
 func nobodyFits(d schema.RouteDecision, asked []string, absent []schema.Agent) error {
-	if len(d.Candidates) == 0 {
-		return schema.Errorf(schema.CodeNoAgentFits, "no agent is running; start one, or name the agent that shall answer")
+	e := schema.Errorf(schema.CodeNoAgentFits, "no agent is running; start one, or name the agent that shall answer")
+	if len(d.Candidates) > 0 {
+		e = belowThreshold(d, asked, absent)
 	}
+	e.Details = details(d)
+	return e
+}
+
+func belowThreshold(d schema.RouteDecision, asked []string, absent []schema.Agent) *schema.Error {
 	scores := make([]string, min(len(d.Candidates), 5))
 	for i := range scores {
 		scores[i] = fmt.Sprintf("%s %.2f", d.Candidates[i].AgentID, d.Candidates[i].Score)
@@ -117,4 +123,16 @@ func nobodyFits(d schema.RouteDecision, asked []string, absent []schema.Agent) e
 	list, _ := json.Marshal(asked) // strings always encode
 	return schema.Errorf(schema.CodeNoAgentFits, "no running agent has a skill of %s (a score of %.2f is needed; %s); %s",
 		list, d.Threshold, strings.Join(scores, ", "), next)
+}
+
+// maxDetailed is how many candidates the details of an error have.
+const maxDetailed = 20
+
+// details returns what a program may want to know of a routing that found nobody, as it looks after it has travelled.
+func details(d schema.RouteDecision) (o schema.Object) {
+	b, _ := json.Marshal(map[string]any{ // which always encodes, and decodes
+		schema.DetailThreshold: d.Threshold, schema.DetailCandidates: orNone(d.Candidates[:min(len(d.Candidates), maxDetailed)]),
+	})
+	_ = json.Unmarshal(b, &o)
+	return o
 }

@@ -206,7 +206,7 @@ func (p *performance) finish() error {
 			ID: id, ConversationID: run.ConversationID, Role: schema.RoleAgent, Content: p.reply.String(),
 			AgentID: run.AgentID, RunID: run.ID, Emotion: &p.feels, CreatedAt: now,
 		}
-		run.Status, run.ReplyID, run.FinishedAt = schema.RunCompleted, id, &now
+		run.Status, run.ReplyID, run.Reply, run.FinishedAt = schema.RunCompleted, id, &reply, &now
 		if err := tx.UpdateRun(run); err != nil {
 			return err
 		}
@@ -214,6 +214,7 @@ func (p *performance) finish() error {
 			return err
 		}
 		tx.OnCommit(func() { p.turns.over(run.ID) })
-		return p.appendEvent(tx, runEvent(run, schema.EventReply), schema.Reply{Reply: reply})
+		e, payload := ending(run)
+		return p.appendEvent(tx, e, payload)
 	}))
 }

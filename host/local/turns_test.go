@@ -119,7 +119,7 @@ func TestWhatIsNotAcceptedLeavesNothing(t *testing.T) {
 	in := intake{SendRequest: schema.SendRequest{RunID: "run_x", ConversationID: "c", AgentID: "nyx", Message: "x"}, principal: "alice"}
 	for range 10 {
 		err := r.store.Update(t.Context(), func(tx store.Tx) error {
-			if _, _, err := (chat{r}).take(tx, in, "msg_x"); err != nil {
+			if _, err := (chat{r}).take(tx, in, "msg_x"); err != nil {
 				return err
 			}
 			return refused

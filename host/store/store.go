@@ -55,6 +55,10 @@ type Tx interface {
 	InsertRun(conversation int64, r schema.Run) error // ErrExists
 	UpdateRun(r schema.Run) error                     // status, reason, error, reply and times
 
+	PutOutcome(o Outcome) error // inserts or replaces
+	// EvictOutcomes deletes up to limit outcomes from before a time, oldest first, and returns how many.
+	EvictOutcomes(before time.Time, limit int) (int, error)
+
 	InsertMemory(m schema.MemoryItem) error
 	DeleteMemory(id string) error // ErrNotFound
 
@@ -83,8 +87,12 @@ type Reader interface {
 	// written, and the number of the first one.
 	Messages(conversation, before int64, limit int) ([]schema.Message, int64, error)
 
+	Message(id string) (schema.Message, error)
+
 	Run(id string) (schema.Run, error)
-	UnfinishedRuns(conversation int64) (int, error)        // how many
+	// Runs returns the newest first, and the number of each, by which they are ordered.
+	Runs(q RunsQuery) ([]schema.Run, []int64, error)
+	UnfinishedRuns(conversation int64) ([]string, error)   // their ids, oldest first
 	UnfinishedRunsOf(agentID string) ([]schema.Run, error) // "" = of every agent; oldest first
 
 	Memory(id string) (schema.MemoryItem, error)
@@ -93,6 +101,10 @@ type Reader interface {
 	// RecentMemories returns the newest first; q.Text does not matter.
 	RecentMemories(q MemoryQuery) ([]schema.MemoryItem, error)
 
+	Outcome(principal, scope, key string) (Outcome, error)
+
+	// Said returns the texts of the chat:delta events of a run, joined.
+	Said(run schema.Run) (string, error)
 	// Events returns up to limit events with a sequence number above after, in order.
 	Events(after uint64, limit int) ([]schema.Event, error)
 	// OldestEventSince returns the sequence number of the first event before which all are older than t, or one more than
@@ -122,6 +134,24 @@ type ConversationsQuery struct {
 	AgentID string // "" = any
 	Before  int64  // only those with a smaller change number; 0 = from the start
 	Limit   int
+}
+
+// RunsQuery selects runs.
+type RunsQuery struct {
+	Viewer         Viewer
+	ConversationID string           // "" = of any conversation
+	AgentID        string           // "" = of any agent
+	Status         schema.RunStatus // "" = any
+	Before         int64            // only those with a smaller number; 0 = from the start
+	Limit          int
+}
+
+// Outcome is what came of a request that may be made again (see schema.Once).
+type Outcome struct {
+	Principal, Scope, Key string
+	Digest                string
+	Result                []byte // JSON
+	At                    time.Time
 }
 
 // MemoryQuery selects memories that the viewer owns, that are shared, or all of them for a viewer of everything.

@@ -9,11 +9,15 @@ import (
 
 // ToRun converts a run.
 func ToRun(r schema.Run) *pb.Run {
-	return &pb.Run{
+	out := &pb.Run{
 		Id: r.ID, ConversationId: r.ConversationID, AgentId: r.AgentID, Principal: r.Principal, Status: string(r.Status),
 		Reason: r.Reason, Error: r.Error, MessageId: r.MessageID, ReplyId: r.ReplyID, Since: r.Since,
 		QueuedAt: toTime(r.QueuedAt), StartedAt: toTimePtr(r.StartedAt), FinishedAt: toTimePtr(r.FinishedAt),
 	}
+	if r.Reply != nil {
+		out.Reply = ToMessage(*r.Reply)
+	}
+	return out
 }
 
 // FromRun converts a run; nil is an error.
@@ -35,6 +39,13 @@ func FromRun(m *pb.Run) (schema.Run, error) {
 	}
 	if r.FinishedAt, err = fromTimePtr("finished_at", m.GetFinishedAt()); err != nil {
 		return schema.Run{}, err
+	}
+	if m.GetReply() != nil {
+		reply, err := FromMessage(m.GetReply())
+		if err != nil {
+			return schema.Run{}, err
+		}
+		r.Reply = &reply
 	}
 	return r, nil
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/stagehouse/stagehouse/host/store"
@@ -91,8 +92,8 @@ func (t *tx) InsertMessage(conversation int64, m schema.Message) error {
 		}
 		emotion = enc
 	}
-	r, err := t.exec(`INSERT INTO messages (id, conversation, role, content, agent_id, run_id, emotion, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, m.ID, conversation, string(m.Role), m.Content, m.AgentID, m.RunID, emotion, nanos(m.CreatedAt))
+	r, err := t.exec(`INSERT INTO messages (id, conversation, role, content, agent_id, run_id, emotion, partial, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, m.ID, conversation, string(m.Role), m.Content, m.AgentID, m.RunID, emotion, m.Partial, nanos(m.CreatedAt))
 	if err != nil {
 		return err
 	}
@@ -104,6 +105,31 @@ func (t *tx) InsertMessage(conversation int64, m schema.Message) error {
 		number, nanos(m.CreatedAt), conversation)
 }
 
+const selectMessages = `SELECT m.number, m.id, c.id, m.role, m.content, m.agent_id, m.run_id, m.emotion, m.partial, m.created_at
+	FROM messages m JOIN conversations c ON c.key = m.conversation `
+
+func scanMessage(row scanner) (m schema.Message, number int64, err error) {
+	var created int64
+	var emotion *string
+	err = row.Scan(&number, &m.ID, &m.ConversationID, &m.Role, &m.Content, &m.AgentID, &m.RunID, &emotion, &m.Partial, &created)
+	m.CreatedAt = timeAt(created)
+	if err == nil && emotion != nil {
+		m.Emotion = new(schema.Emotion)
+		err = nested{m.Emotion}.Scan(*emotion)
+	}
+	return m, number, err
+}
+
+// Message returns one message.
+func (s *session) Message(id string) (m schema.Message, err error) {
+	err = store.ErrNotFound
+	failed := s.rows(selectMessages+`WHERE m.id = ?`, []any{id}, func(row scanner) error {
+		m, _, err = scanMessage(row)
+		return err
+	})
+	return m, cmp.Or(failed, err)
+}
+
 // Messages returns a page of messages that ends before a number.
 func (s *session) Messages(conversation, before int64, limit int) ([]schema.Message, int64, error) {
 	if before == 0 {
@@ -111,25 +137,12 @@ func (s *session) Messages(conversation, before int64, limit int) ([]schema.Mess
 	}
 	var page []schema.Message
 	var first int64
-	err := s.rows(`SELECT m.number, m.id, c.id, m.role, m.content, m.agent_id, m.run_id, m.emotion, m.created_at
-		FROM messages m JOIN conversations c ON c.key = m.conversation
-		WHERE m.conversation = ? AND m.number < ? ORDER BY m.number DESC LIMIT ?`, []any{conversation, before, limit}, func(row scanner) error {
-		var m schema.Message
-		var created int64
-		var emotion *string
-		if err := row.Scan(&first, &m.ID, &m.ConversationID, &m.Role, &m.Content, &m.AgentID, &m.RunID, &emotion, &created); err != nil {
+	err := s.rows(selectMessages+`WHERE m.conversation = ? AND m.number < ? ORDER BY m.number DESC LIMIT ?`,
+		[]any{conversation, before, limit}, func(row scanner) error {
+			m, number, err := scanMessage(row)
+			page, first = append(page, m), number
 			return err
-		}
-		m.CreatedAt = timeAt(created)
-		if emotion != nil {
-			m.Emotion = new(schema.Emotion)
-			if err := (nested{m.Emotion}).Scan(*emotion); err != nil {
-				return err
-			}
-		}
-		page = append(page, m)
-		return nil
-	})
+		})
 	slices.Reverse(page)
 	return page, first, err
 }

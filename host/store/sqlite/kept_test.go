@@ -42,7 +42,7 @@ func TestConversationIsKeptWhole(t *testing.T) {
 	s := open(t, t.TempDir())
 	c := schema.ConversationSummary{ID: "c", Principal: "alice", Title: "T", AgentID: "nyx", CreatedAt: noon, UpdatedAt: noon}
 	finished := noon.Add(time.Minute)
-	run := schema.Run{ID: "run_1", ConversationID: "c", AgentID: "nyx", Principal: "alice", Status: schema.RunQueued, MessageID: "m0", QueuedAt: noon}
+	run := schema.Run{ID: "run_1", ConversationID: "c", AgentID: "nyx", Principal: "alice", Status: schema.RunQueued, MessageID: "m0", QueuedAt: noon, Since: s.Epoch() + "-41"}
 	var key int64
 	update(t, s, func(tx store.Tx) (err error) {
 		if key, err = tx.InsertConversation(c); err != nil {
@@ -60,8 +60,8 @@ func TestConversationIsKeptWhole(t *testing.T) {
 				return err
 			}
 		}
-		if n, err := tx.UnfinishedRuns(key); n != 1 || err != nil {
-			t.Errorf("%d unfinished runs (%v), want 1", n, err)
+		if n, err := tx.UnfinishedRuns(key); len(n) != 1 || n[0] != run.ID || err != nil {
+			t.Errorf("unfinished runs %v (%v), want 1", n, err)
 		}
 		return tx.SetConversationAgent(key, "aria")
 	})

@@ -145,6 +145,7 @@ type Run struct {
 	StartedAt      *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	FinishedAt     *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
 	Since          string                 `protobuf:"bytes,13,opt,name=since,proto3" json:"since,omitempty"` // a cursor
+	Reply          *Message               `protobuf:"bytes,14,opt,name=reply,proto3" json:"reply,omitempty"` // not in lists
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -268,6 +269,13 @@ func (x *Run) GetSince() string {
 		return x.Since
 	}
 	return ""
+}
+
+func (x *Run) GetReply() *Message {
+	if x != nil {
+		return x.Reply
+	}
+	return nil
 }
 
 type SendRequest struct {
@@ -1495,7 +1503,7 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\aemotion\x18\a \x01(\v2\x16.stagehouse.v1.EmotionR\aemotion\x129\n" +
 	"\n" +
 	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n" +
-	"\apartial\x18\t \x01(\bR\apartial\"\xbe\x03\n" +
+	"\apartial\x18\t \x01(\bR\apartial\"\xec\x03\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0fconversation_id\x18\x02 \x01(\tR\x0econversationId\x12\x19\n" +
@@ -1513,7 +1521,8 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"started_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12;\n" +
 	"\vfinished_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"finishedAt\x12\x14\n" +
-	"\x05since\x18\r \x01(\tR\x05since\"\xe4\x01\n" +
+	"\x05since\x18\r \x01(\tR\x05since\x12,\n" +
+	"\x05reply\x18\x0e \x01(\v2\x16.stagehouse.v1.MessageR\x05reply\"\xe4\x01\n" +
 	"\vSendRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x19\n" +
@@ -1660,48 +1669,49 @@ var file_stagehouse_v1_chat_proto_depIdxs = []int32{
 	22, // 2: stagehouse.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
 	22, // 3: stagehouse.v1.Run.started_at:type_name -> google.protobuf.Timestamp
 	22, // 4: stagehouse.v1.Run.finished_at:type_name -> google.protobuf.Timestamp
-	23, // 5: stagehouse.v1.SendRequest.caller:type_name -> stagehouse.v1.Caller
-	4,  // 6: stagehouse.v1.SendResponse.events:type_name -> stagehouse.v1.ChatEvent
-	5,  // 7: stagehouse.v1.ChatEvent.accepted:type_name -> stagehouse.v1.Accepted
-	24, // 8: stagehouse.v1.ChatEvent.logged:type_name -> stagehouse.v1.Event
-	0,  // 9: stagehouse.v1.Accepted.message:type_name -> stagehouse.v1.Message
-	8,  // 10: stagehouse.v1.Accepted.route:type_name -> stagehouse.v1.RouteDecision
-	25, // 11: stagehouse.v1.Accepted.since:type_name -> stagehouse.v1.Cursor
-	23, // 12: stagehouse.v1.RouteRequest.caller:type_name -> stagehouse.v1.Caller
-	8,  // 13: stagehouse.v1.RouteResponse.decision:type_name -> stagehouse.v1.RouteDecision
-	9,  // 14: stagehouse.v1.RouteDecision.candidates:type_name -> stagehouse.v1.RouteCandidate
-	22, // 15: stagehouse.v1.ConversationSummary.created_at:type_name -> google.protobuf.Timestamp
-	22, // 16: stagehouse.v1.ConversationSummary.updated_at:type_name -> google.protobuf.Timestamp
-	23, // 17: stagehouse.v1.GetConversationRequest.caller:type_name -> stagehouse.v1.Caller
-	10, // 18: stagehouse.v1.GetConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
-	0,  // 19: stagehouse.v1.GetConversationResponse.messages:type_name -> stagehouse.v1.Message
-	23, // 20: stagehouse.v1.ListConversationsRequest.caller:type_name -> stagehouse.v1.Caller
-	10, // 21: stagehouse.v1.ListConversationsResponse.conversations:type_name -> stagehouse.v1.ConversationSummary
-	23, // 22: stagehouse.v1.ListRunsRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 23: stagehouse.v1.ListRunsResponse.runs:type_name -> stagehouse.v1.Run
-	23, // 24: stagehouse.v1.GetRunRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 25: stagehouse.v1.GetRunResponse.run:type_name -> stagehouse.v1.Run
-	23, // 26: stagehouse.v1.CancelRunRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 27: stagehouse.v1.CancelRunResponse.run:type_name -> stagehouse.v1.Run
-	2,  // 28: stagehouse.v1.Chat.Send:input_type -> stagehouse.v1.SendRequest
-	6,  // 29: stagehouse.v1.Chat.Route:input_type -> stagehouse.v1.RouteRequest
-	11, // 30: stagehouse.v1.Chat.GetConversation:input_type -> stagehouse.v1.GetConversationRequest
-	13, // 31: stagehouse.v1.Chat.ListConversations:input_type -> stagehouse.v1.ListConversationsRequest
-	15, // 32: stagehouse.v1.Chat.ListRuns:input_type -> stagehouse.v1.ListRunsRequest
-	17, // 33: stagehouse.v1.Chat.GetRun:input_type -> stagehouse.v1.GetRunRequest
-	19, // 34: stagehouse.v1.Chat.CancelRun:input_type -> stagehouse.v1.CancelRunRequest
-	3,  // 35: stagehouse.v1.Chat.Send:output_type -> stagehouse.v1.SendResponse
-	7,  // 36: stagehouse.v1.Chat.Route:output_type -> stagehouse.v1.RouteResponse
-	12, // 37: stagehouse.v1.Chat.GetConversation:output_type -> stagehouse.v1.GetConversationResponse
-	14, // 38: stagehouse.v1.Chat.ListConversations:output_type -> stagehouse.v1.ListConversationsResponse
-	16, // 39: stagehouse.v1.Chat.ListRuns:output_type -> stagehouse.v1.ListRunsResponse
-	18, // 40: stagehouse.v1.Chat.GetRun:output_type -> stagehouse.v1.GetRunResponse
-	20, // 41: stagehouse.v1.Chat.CancelRun:output_type -> stagehouse.v1.CancelRunResponse
-	35, // [35:42] is the sub-list for method output_type
-	28, // [28:35] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	0,  // 5: stagehouse.v1.Run.reply:type_name -> stagehouse.v1.Message
+	23, // 6: stagehouse.v1.SendRequest.caller:type_name -> stagehouse.v1.Caller
+	4,  // 7: stagehouse.v1.SendResponse.events:type_name -> stagehouse.v1.ChatEvent
+	5,  // 8: stagehouse.v1.ChatEvent.accepted:type_name -> stagehouse.v1.Accepted
+	24, // 9: stagehouse.v1.ChatEvent.logged:type_name -> stagehouse.v1.Event
+	0,  // 10: stagehouse.v1.Accepted.message:type_name -> stagehouse.v1.Message
+	8,  // 11: stagehouse.v1.Accepted.route:type_name -> stagehouse.v1.RouteDecision
+	25, // 12: stagehouse.v1.Accepted.since:type_name -> stagehouse.v1.Cursor
+	23, // 13: stagehouse.v1.RouteRequest.caller:type_name -> stagehouse.v1.Caller
+	8,  // 14: stagehouse.v1.RouteResponse.decision:type_name -> stagehouse.v1.RouteDecision
+	9,  // 15: stagehouse.v1.RouteDecision.candidates:type_name -> stagehouse.v1.RouteCandidate
+	22, // 16: stagehouse.v1.ConversationSummary.created_at:type_name -> google.protobuf.Timestamp
+	22, // 17: stagehouse.v1.ConversationSummary.updated_at:type_name -> google.protobuf.Timestamp
+	23, // 18: stagehouse.v1.GetConversationRequest.caller:type_name -> stagehouse.v1.Caller
+	10, // 19: stagehouse.v1.GetConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
+	0,  // 20: stagehouse.v1.GetConversationResponse.messages:type_name -> stagehouse.v1.Message
+	23, // 21: stagehouse.v1.ListConversationsRequest.caller:type_name -> stagehouse.v1.Caller
+	10, // 22: stagehouse.v1.ListConversationsResponse.conversations:type_name -> stagehouse.v1.ConversationSummary
+	23, // 23: stagehouse.v1.ListRunsRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 24: stagehouse.v1.ListRunsResponse.runs:type_name -> stagehouse.v1.Run
+	23, // 25: stagehouse.v1.GetRunRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 26: stagehouse.v1.GetRunResponse.run:type_name -> stagehouse.v1.Run
+	23, // 27: stagehouse.v1.CancelRunRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 28: stagehouse.v1.CancelRunResponse.run:type_name -> stagehouse.v1.Run
+	2,  // 29: stagehouse.v1.Chat.Send:input_type -> stagehouse.v1.SendRequest
+	6,  // 30: stagehouse.v1.Chat.Route:input_type -> stagehouse.v1.RouteRequest
+	11, // 31: stagehouse.v1.Chat.GetConversation:input_type -> stagehouse.v1.GetConversationRequest
+	13, // 32: stagehouse.v1.Chat.ListConversations:input_type -> stagehouse.v1.ListConversationsRequest
+	15, // 33: stagehouse.v1.Chat.ListRuns:input_type -> stagehouse.v1.ListRunsRequest
+	17, // 34: stagehouse.v1.Chat.GetRun:input_type -> stagehouse.v1.GetRunRequest
+	19, // 35: stagehouse.v1.Chat.CancelRun:input_type -> stagehouse.v1.CancelRunRequest
+	3,  // 36: stagehouse.v1.Chat.Send:output_type -> stagehouse.v1.SendResponse
+	7,  // 37: stagehouse.v1.Chat.Route:output_type -> stagehouse.v1.RouteResponse
+	12, // 38: stagehouse.v1.Chat.GetConversation:output_type -> stagehouse.v1.GetConversationResponse
+	14, // 39: stagehouse.v1.Chat.ListConversations:output_type -> stagehouse.v1.ListConversationsResponse
+	16, // 40: stagehouse.v1.Chat.ListRuns:output_type -> stagehouse.v1.ListRunsResponse
+	18, // 41: stagehouse.v1.Chat.GetRun:output_type -> stagehouse.v1.GetRunResponse
+	20, // 42: stagehouse.v1.Chat.CancelRun:output_type -> stagehouse.v1.CancelRunResponse
+	36, // [36:43] is the sub-list for method output_type
+	29, // [29:36] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_chat_proto_init() }
