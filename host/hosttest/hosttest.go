@@ -35,7 +35,7 @@ type group struct {
 	run   func(*suite)
 }
 
-// TestServices runs the whole suite: the groups agents, chat, memory, events and errors. It calls open once for each of
+// TestServices runs the whole suite: the groups agents, chat, runs, once, memory, events and errors. It calls open once for each of
 // them; open returns the services of a runtime that nobody has used, as callers get them, which is with host/guard in
 // front, and cleans up with t.Cleanup. A group whose services are not offered is skipped. The names of the subtests are
 // stable.
@@ -53,6 +53,8 @@ func TestRuntime(t *testing.T, open func(t *testing.T) schema.Services) {
 	for _, g := range []group{
 		{"agents", []string{schema.ServiceAgents}, testAgents},
 		{"chat", []string{schema.ServiceChat, schema.ServiceAgents}, testChat},
+		{"runs", []string{schema.ServiceChat}, testRuns},
+		{"once", []string{schema.ServiceChat, schema.ServiceAgents, schema.ServiceMemory}, testOnce},
 		{"memory", []string{schema.ServiceMemory}, testMemory},
 		{"events", []string{schema.ServiceEvents, schema.ServiceChat, schema.ServiceAgents}, testEvents},
 	} {

@@ -41,14 +41,17 @@ func once[T any](ctx context.Context, r *Runtime, explain func(error) error, cha
 		}
 		return r.keep(ctx, tx, out, nil)
 	})
-	err = explain(err)
-	switch {
-	case replayed:
+	if replayed {
 		o.Replay()
-	case err != nil:
+	}
+	if err == nil {
+		return out, nil
+	}
+	if err = explain(err); !replayed {
 		r.keepFailure(ctx, err)
 	}
-	return out, err
+	var none T
+	return none, err
 }
 
 // repeated returns what came of the request that the caller repeats; ok is false if it repeats none.
