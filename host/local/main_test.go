@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 		talkUntilKilled(dir)
 		return
 	}
+	if dir := os.Getenv(serveDir); dir != "" {
+		serveUntilKilled(dir)
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -117,7 +120,8 @@ func begin(ctx context.Context, t testing.TB, r *local.Runtime, q schema.SendReq
 // over waits until a run is over.
 func over(ctx context.Context, t testing.TB, r *local.Runtime, runID string) schema.Run {
 	t.Helper()
-	for _, err := range r.Services().Events.Subscribe(ctx, schema.EventQuery{RunID: runID}) {
+	since := must[schema.Cursor](t)(schema.ParseCursor(must[schema.Run](t)(r.Services().Chat.Run(ctx, runID)).Since))
+	for _, err := range r.Services().Events.Subscribe(ctx, schema.EventQuery{Since: since, RunID: runID}) {
 		if run, runErr := r.Services().Chat.Run(ctx, runID); runErr != nil || run.Status.Terminal() {
 			if runErr != nil {
 				t.Fatal(runErr)
