@@ -3,94 +3,129 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+	"github.com/gofiber/fiber/v2"
 	"github.com/oklog/ulid/v2"
 
 	"github.com/stagehouse/stagehouse/extension/api/internal/problem"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// answerMargin is what is left to answer that the turn takes too long.
+// answerMargin is what is left to answer when the turn takes too long.
 const answerMargin = 5 * time.Second
 
+// disconnectCancels is what onDisconnect may be, beside continue.
+const disconnectCancels = "cancel"
+
 type (
-	sendInput  struct{ Body sendBody }
-	sendOutput struct{ Body sendAnswer }
+	sendInput struct {
+		Prefer      string `header:"Prefer" doc:"respond-async: do not wait for the reply. wait=N: wait for N seconds at the longest. Then the answer is a 202" example:"wait=30"`
+		LastEventID string `header:"Last-Event-ID" doc:"With Accept: text/event-stream and the Idempotency-Key of an earlier request, the last event that you have seen of its turn"`
+		Body        sendBody
+
+		prefers []string // lines of Prefer
+		accepts string   // the media type that the client likes best
+		token   string
+		conn    net.Conn
+
+		preference preference
+	}
 
 	sendBody struct {
 		AgentID        string        `json:"agentId,omitempty" doc:"Whom the message is for. Absent: the agent that the conversation is with; in a new one, whoever fits best" example:"nyx"`
 		Message        string        `json:"message" doc:"What to say" example:"Hello!"`
 		ConversationID string        `json:"conversationId,omitempty" doc:"The conversation to go on with. Absent: a new one. An id that you have not used yet begins a conversation of that id"`
 		Context        schema.Object `json:"context,omitempty" doc:"Hints for routing (skill, skills) and for the brain"`
+		OnBusy         string        `json:"onBusy,omitempty" enum:"enqueue,reject,interrupt" doc:"What to do while a turn of the conversation is unfinished: wait behind it (the default), answer 409 with its runId, or cancel it"`
+		OnDisconnect   string        `json:"onDisconnect,omitempty" enum:"continue,cancel" doc:"What becomes of the turn when you go away before its reply: it goes on (the default), or is cancelled"`
 	}
 	sendAnswer struct {
 		ConversationID string                `json:"conversationId"`
 		RunID          string                `json:"runId"`
 		AgentID        string                `json:"agentId"`
 		Message        schema.Message        `json:"message" doc:"Your message, as stored"`
-		Reply          schema.Message        `json:"reply" doc:"What the agent said"`
+		Reply          *schema.Message       `json:"reply,omitempty" doc:"What the agent said; absent in a 202"`
 		Route          *schema.RouteDecision `json:"route,omitempty" doc:"How the agent was chosen, when it was"`
 	}
-
-	conversationInput struct {
-		ConversationID string `path:"conversationId" doc:"Id of the conversation"`
-		Limit          int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 50 if absent"`
-		Cursor         string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
-	}
-	conversationOutput struct{ Body schema.Conversation }
-
-	conversationsInput struct {
-		AgentID string `query:"agentId" doc:"Only conversations with this agent"`
-		Limit   int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 50 if absent"`
-		Cursor  string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
-	}
-	conversationsOutput struct{ Body schema.ConversationPage }
 )
+
+var _ huma.Resolver = (*sendInput)(nil)
+
+// Resolve implements huma.Resolver: it takes what only the request knows.
+func (in *sendInput) Resolve(ctx huma.Context) []error {
+	rc := humafiber.UnwrapV2(ctx).Context()
+	st := stateOf(rc)
+	in.accepts, in.token, in.conn = st.accepts, st.token, rc.Conn()
+	ctx.EachHeader(func(name, value string) {
+		if strings.EqualFold(name, headerPrefer) {
+			in.prefers = append(in.prefers, value)
+		}
+	})
+	return nil
+}
 
 func (s *Server) registerChat(api huma.API) {
 	send := operation("send-message", http.MethodPost, "/api/chat/send", tagChat, "Send message",
-		schema.CodeNotFound, schema.CodeAgentNotRunning, schema.CodeNoAgentFits, schema.CodeBusy, schema.CodeTooLarge,
+		schema.CodeNotFound, schema.CodeAgentNotRunning, schema.CodeNoAgentFits, schema.CodeConversationBusy, schema.CodeBusy, schema.CodeTooLarge,
 		schema.CodeUnsupportedMediaType, schema.CodeCancelled)
-	send.Description = "Waits for the reply. An error with a `runId` means that the message was accepted: with `deadline_exceeded` " +
-		"the turn goes on, and its reply will be in the conversation; with `internal`, `unavailable`, `agent_not_running` or " +
-		"`cancelled` the turn has failed or was cancelled, or what became of it could not be seen. Sending again would begin another turn."
+	send.Description = "Waits for the reply, for as long as `Prefer: wait` says and the server allows; after that, and at once with `Prefer: respond-async`, the " +
+		"answer is a 202, and the run at its `Location` has the reply later. With `Accept: text/event-stream` the turn is told as it happens. " +
+		"A turn goes on when its client goes away, unless `onDisconnect` says otherwise.\n\nAn error with a `runId` means that the message was accepted: with `internal`, " +
+		"`unavailable`, `agent_not_running` or `cancelled` the turn has failed or was cancelled, or what became of it could not be seen. " +
+		"Sending again begins another turn, unless it has the same `Idempotency-Key`."
+	send.Responses = sendResponses(api.OpenAPI().Components.Schemas)
 	register(api, send, millis(s.Limits.TurnTimeoutMs)+answerMargin, s.sendMessage)
-	register(api, operation("get-conversation", http.MethodGet, "/api/chat/conversations/{conversationId}", tagChat, "Get conversation", schema.CodeNotFound), callTimeout, s.getConversation)
-	register(api, operation("list-conversations", http.MethodGet, "/api/chat/conversations", tagChat, "List conversations"), callTimeout, s.listConversations)
 }
 
-// sendMessage sends a message and waits for the end of its turn.
-func (s *Server) sendMessage(ctx context.Context, in *sendInput) (*sendOutput, error) {
+// errEnough ends the waiting for a turn.
+var errEnough = errors.New("the client does not want to wait longer")
+
+// sendMessage sends a message and waits for the end of its turn, or for as long as the client wants to.
+func (s *Server) sendMessage(ctx context.Context, in *sendInput) (*huma.StreamResponse, error) {
 	req := schema.SendRequest{
-		RunID: "run_" + strings.ToLower(ulid.Make().String()), AgentID: in.Body.AgentID,
-		ConversationID: in.Body.ConversationID, Message: in.Body.Message, Context: in.Body.Context,
+		RunID: "run_" + strings.ToLower(ulid.Make().String()), AgentID: in.Body.AgentID, ConversationID: in.Body.ConversationID,
+		Message: in.Body.Message, Context: in.Body.Context, OnBusy: schema.OnBusy(in.Body.OnBusy),
 	}
 	if err := req.Validate(); err != nil {
 		return nil, within("body", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, millis(s.Limits.TurnTimeoutMs))
-	defer cancel()
+	in.preference = preferred(in.prefers, millis(s.Limits.TurnTimeoutMs))
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	enough := time.AfterFunc(millis(s.Limits.TurnTimeoutMs), func() { stop(errEnough) })
+	defer enough.Stop()
 	var took *schema.Accepted
 	for e, err := range s.services.Chat.Send(ctx, req) {
 		switch {
 		case err != nil && took == nil:
 			return nil, notAccepted(ctx, err)
+		case err != nil && errors.Is(context.Cause(ctx), errEnough):
+			return later(in, took)
 		case err != nil:
-			return nil, notSeen(ctx, err, took)
+			return nil, notSeen(err, took)
+		case e.Accepted != nil && in.accepts == eventStream:
+			return s.streamTurn(ctx, in, e.Accepted)
+		case e.Accepted != nil && in.preference.wait == 0:
+			return later(in, e.Accepted)
 		case e.Accepted != nil:
 			took = e.Accepted
+			enough.Reset(in.preference.wait)
+			defer s.cancelWith(ctx, in, took.RunID)()
 		case e.Event != nil && e.Event.Type.Terminal() && took != nil:
-			return ended(took, e.Event)
+			return ended(in, took, e.Event)
 		}
 	}
 	if took == nil {
 		return nil, schema.Errorf(schema.CodeInternal, "the runtime did not say that it accepted the message")
 	}
-	return nil, notSeen(ctx, schema.Errorf(schema.CodeInternal, "the stream of the turn ended before the turn"), took)
+	return nil, notSeen(schema.Errorf(schema.CodeInternal, "the stream of the turn ended before the turn"), took)
 }
 
 // notAccepted words an error that came instead of an acceptance.
@@ -101,31 +136,38 @@ func notAccepted(ctx context.Context, err error) error {
 	return within("body", err)
 }
 
+// later answers that a turn was accepted, and where to look for its reply.
+func later(in *sendInput, a *schema.Accepted) (*huma.StreamResponse, error) {
+	return answer(http.StatusAccepted, http.Header{
+		fiber.HeaderLocation: {runPath(a.RunID)}, headerApplied: {in.preference.applied},
+	}, answerOf(a, nil))
+}
+
+func answerOf(a *schema.Accepted, reply *schema.Message) sendAnswer {
+	return sendAnswer{
+		ConversationID: a.ConversationID, RunID: a.RunID, AgentID: a.AgentID, Message: a.Message, Reply: reply, Route: a.Route,
+	}
+}
+
 // notSeen words an error that kept us from seeing the end of a turn that was accepted.
-func notSeen(ctx context.Context, err error, a *schema.Accepted) error {
+func notSeen(err error, a *schema.Accepted) error {
 	code := schema.CodeOf(err)
-	detail := "The turn was accepted and goes on, but what becomes of it cannot be seen from here. Its reply will be in the conversation."
-	if ctx.Err() != nil || code == schema.CodeDeadlineExceeded {
-		code = schema.CodeDeadlineExceeded
-		detail = "The agent has not replied in time. The turn goes on: its reply will be in the conversation, and comes as chat:reply to a WebSocket that has subscribed to it."
-	} else if code != schema.CodeUnavailable {
+	if code != schema.CodeUnavailable && code != schema.CodeDeadlineExceeded {
 		code = schema.CodeInternal
 	}
+	const detail = "The turn was accepted and goes on, but what becomes of it cannot be seen from here. Its reply will be in the conversation."
 	return ofTurn(problem.New(code, detail), a, err)
 }
 
 // ended returns the answer to a turn that is over.
-func ended(a *schema.Accepted, e *schema.Event) (*sendOutput, error) {
+func ended(in *sendInput, a *schema.Accepted, e *schema.Event) (*huma.StreamResponse, error) {
 	switch e.Type {
 	case schema.EventReply:
 		var p schema.Reply
 		if err := json.Unmarshal(e.Payload, &p); err != nil {
 			return nil, ofTurn(problem.From(err), a, err)
 		}
-		return &sendOutput{Body: sendAnswer{
-			ConversationID: a.ConversationID, RunID: a.RunID, AgentID: a.AgentID,
-			Message: a.Message, Reply: p.Reply, Route: a.Route,
-		}}, nil
+		return answer(http.StatusOK, http.Header{headerApplied: {in.preference.applied}}, answerOf(a, &p.Reply))
 	case schema.EventFailed:
 		var p schema.Failed
 		_ = json.Unmarshal(e.Payload, &p) // without a reason it has failed all the same
@@ -162,24 +204,21 @@ func ofTurn(p *problem.Problem, a *schema.Accepted, cause error) error {
 	return p
 }
 
-func (s *Server) getConversation(ctx context.Context, in *conversationInput) (*conversationOutput, error) {
-	c, err := s.services.Chat.Conversation(ctx, schema.ConversationQuery{ID: in.ConversationID, Limit: in.Limit, Cursor: in.Cursor})
+// answer returns v as JSON, with a status and headers of its own. Headers without a value are left out.
+func answer(status int, header http.Header, v any) (*huma.StreamResponse, error) {
+	b, err := json.Marshal(v)
 	if err != nil {
-		return nil, within("query", err, "conversationId")
+		return nil, err
 	}
-	if c.Messages == nil {
-		c.Messages = []schema.Message{}
-	}
-	return &conversationOutput{Body: c}, nil
-}
-
-func (s *Server) listConversations(ctx context.Context, in *conversationsInput) (*conversationsOutput, error) {
-	found, err := s.services.Chat.Conversations(ctx, schema.ConversationsQuery{AgentID: in.AgentID, Limit: in.Limit, Cursor: in.Cursor})
-	if err != nil {
-		return nil, within("query", err)
-	}
-	if found.Conversations == nil {
-		found.Conversations = []schema.ConversationSummary{}
-	}
-	return &conversationsOutput{Body: found}, nil
+	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+		rc := humafiber.UnwrapV2(ctx).Context()
+		for name := range header {
+			if value := header.Get(name); value != "" {
+				rc.Response.Header.Set(name, value)
+			}
+		}
+		rc.SetStatusCode(status)
+		rc.SetContentType(fiber.MIMEApplicationJSON)
+		rc.SetBody(b)
+	}}, nil
 }

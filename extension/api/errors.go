@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,6 +102,7 @@ func (s *Server) complete(rc *fasthttp.RequestCtx, in *problem.Problem) *problem
 	p := *in
 	st := stateOf(rc)
 	p.RequestID = st.id
+	detailed(&p)
 	p.Instance = limited(string(rc.URI().PathOriginal()), maxInstance)
 	h := &rc.Response.Header
 	if p.RetryAfter > 0 && len(h.Peek(fiber.HeaderRetryAfter)) == 0 {
@@ -111,6 +113,26 @@ func (s *Server) complete(rc *fasthttp.RequestCtx, in *problem.Problem) *problem
 	}
 	s.logProblem(rc, st, &p)
 	return &p
+}
+
+// detailed makes members of the details of an error.
+func detailed(p *problem.Problem) {
+	if len(p.Details) == 0 {
+		return
+	}
+	b, err := json.Marshal(p.Details)
+	if err != nil {
+		return // they are for programs; the text says the same
+	}
+	var known struct {
+		RunID      string                  `json:"runId"`
+		Threshold  *float64                `json:"threshold"`
+		Candidates []schema.RouteCandidate `json:"candidates"`
+	}
+	if json.Unmarshal(b, &known) != nil {
+		return
+	}
+	p.RunID, p.Threshold, p.Candidates = cmp.Or(p.RunID, known.RunID), known.Threshold, known.Candidates
 }
 
 // logProblem logs what is not the client's fault.

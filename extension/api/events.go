@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -32,6 +31,7 @@ type eventsInput struct {
 	LastEventID string   `header:"Last-Event-ID" doc:"The same as since, and stronger: a browser sends it when it connects again"`
 	Agents      []string `query:"agents" nullable:"false" doc:"Only events of these agents, separated by commas; the parameter may be repeated. Absent or *: of every agent, and of none" example:"nyx"`
 	Events      []string `query:"events" nullable:"false" doc:"Only these events, separated by commas; the parameter may be repeated. In full (agent:thought), short (thought), or by family (chat:*). Absent or *: all. A gap is told whatever is asked for" example:"chat:*"`
+	RunID       string   `query:"runId" doc:"Only events of this run. Without since, from its beginning; a stream ends with the run"`
 	Limit       int      `query:"limit" minimum:"1" maximum:"200" doc:"How many events a page has at most; 50 if absent. A stream has no limit"`
 
 	accepts string // the media type that the client likes best, "" if none will do
@@ -95,6 +95,11 @@ func (s *Server) eventQuery(ctx context.Context, in *eventsInput) (q schema.Even
 	if q.Since, err = schema.ParseCursor(since); err != nil {
 		return q, invalid(where, schema.AsError(err).Message)
 	}
+	if in.RunID != "" {
+		if err := s.ofRun(ctx, in.RunID, &q); err != nil {
+			return q, err
+		}
+	}
 	if in.Events != nil {
 		if q.Types, err = s.sockets.EventTypes(in.Events); err != nil {
 			return q, within("query", err)
@@ -105,6 +110,24 @@ func (s *Server) eventQuery(ctx context.Context, in *eventsInput) (q schema.Even
 	}
 	q.Agents = in.Agents
 	return q, s.checkAgents(ctx, in.Agents)
+}
+
+// ofRun narrows a query to a run. That of a run that is over ends.
+func (s *Server) ofRun(ctx context.Context, id string, q *schema.EventQuery) error {
+	run, err := s.services.Chat.Run(ctx, id)
+	if err != nil {
+		return within("query", err)
+	}
+	q.RunID = id
+	if q.Since.IsZero() {
+		if q.Since, err = schema.ParseCursor(run.Since); err != nil {
+			return fmt.Errorf("read where run %s begins: %w", id, err)
+		}
+	}
+	if run.Status.Terminal() {
+		q.Until, err = s.services.Events.Head(ctx)
+	}
+	return err
 }
 
 // checkAgents returns an error unless the caller sees all of the agents.
@@ -131,17 +154,4 @@ func invalid(location, message string) error {
 	p := problem.New(schema.CodeInvalidArgument, summary(found))
 	p.Errors = found
 	return p
-}
-
-// answerJSON returns a response that is v.
-func answerJSON(v any) (*huma.StreamResponse, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	return &huma.StreamResponse{Body: func(ctx huma.Context) {
-		rc := humafiber.UnwrapV2(ctx).Context()
-		rc.SetContentType(fiber.MIMEApplicationJSON)
-		rc.SetBody(b)
-	}}, nil
 }

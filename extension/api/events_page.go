@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -32,7 +33,7 @@ func (s *Server) eventPage(ctx context.Context, q schema.EventQuery, limit int) 
 		return nil, within("query", err)
 	}
 	page.Head, page.NextCursor = head.String(), next.String()
-	return answerJSON(page)
+	return answer(http.StatusOK, nil, page)
 }
 
 // readPage reads up to limit events of a stretch of the log, and returns the place up to which it has read.

@@ -109,8 +109,21 @@ func (s *Server) guard(c *fiber.Ctx) error {
 	if err := checkBody(c); err != nil {
 		return err
 	}
-	c.SetUserContext(schema.WithCaller(s.base, st.caller))
-	return c.Next()
+	once, err := onceOf(c)
+	if err != nil {
+		return err
+	}
+	ctx := schema.WithCaller(s.base, st.caller)
+	if once == nil {
+		c.SetUserContext(ctx)
+		return c.Next()
+	}
+	c.SetUserContext(schema.WithOnce(ctx, once))
+	err = c.Next()
+	if once.Replayed() {
+		c.Set(headerReplayed, "true")
+	}
+	return err
 }
 
 func (s *Server) foreign(c *fiber.Ctx) bool {

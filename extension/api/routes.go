@@ -53,6 +53,8 @@ func (s *Server) newApp() *fiber.App {
 	r.guard = s.guard
 	s.registerAgents(api)
 	s.registerChat(api)
+	s.registerRuns(api)
+	s.registerConversations(api)
 	s.registerMemory(api)
 	s.registerEvents(api)
 	app.Get("/ws", s.upgrade)
@@ -239,6 +241,10 @@ const codesKey = "codes"
 // register adds an operation whose calls to the host have a deadline, and whose errors are problems.
 func register[I, O any](api huma.API, op huma.Operation, timeout time.Duration, handler func(context.Context, *I) (*O, error)) {
 	codes, _ := op.Metadata[codesKey].([]schema.ErrorCode)
+	if op.Method == http.MethodPost || op.Method == http.MethodPut {
+		codes = append(codes, schema.CodeKeyReused)
+		op.Parameters = append(op.Parameters, onceParameter())
+	}
 	responses := problemResponses(api.OpenAPI().Components.Schemas, codes)
 	maps.Copy(responses, op.Responses) // what the route describes itself
 	op.Responses = responses
@@ -273,7 +279,7 @@ func marshalOpenAPI(api huma.API) []byte {
 	delete(schemas, "ErrorModel") // huma registers its own model of an error, whether it is used or not
 	delete(schemas, "ErrorDetail")
 	for name, model := range schemas {
-		if !slices.Contains([]string{"SendBody", "StoreMemoryBody"}, name) {
+		if !slices.Contains([]string{"SendBody", "RouteBody", "StoreMemoryBody"}, name) {
 			model.AdditionalProperties = nil // clients must not mind what a later version adds to an answer
 		}
 	}

@@ -51,7 +51,9 @@ type stream struct {
 	cancel context.CancelFunc
 	blocks chan []byte
 	beat   *time.Ticker
-	left   func() // gives the place back
+	left   func()             // gives the place back
+	gone   func()             // nil, or called when the client has gone away before the end
+	only   []schema.EventType // of a run, whose end has to be seen whatever its client asks for; nil = all
 	others sync.WaitGroup
 
 	rest []byte // of the block that is being read
@@ -77,25 +79,32 @@ func (s *Server) openStream(ctx context.Context, q schema.EventQuery, token stri
 	if q.Since.IsZero() {
 		q.Since = head
 	}
+	return s.streaming(ctx, q, token, openingBlock(q, head), nil), nil
+}
+
+// streaming answers with a stream that begins with opening. gone, if it is not nil, is called when the client has gone away
+// before the end of a run that the stream is of.
+func (s *Server) streaming(ctx context.Context, q schema.EventQuery, token string, opening []byte, gone func()) *huma.StreamResponse {
 	caller := schema.CallerFrom(ctx)
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		rc := humafiber.UnwrapV2(ctx).Context()
 		body := io.Reader(http.NoBody)
 		if !rc.IsHead() {
 			st := s.newStream(rc.Conn(), q, caller, token)
+			st.gone = gone
 			left, err := s.sockets.Welcome(st)
 			if err != nil {
 				s.writeProblem(rc, problem.Own(err)) // it is about the sockets, not about the host
 				return
 			}
-			st.begin(left, openingBlock(q, head))
+			st.begin(left, opening)
 			rc.SetConnectionClose() // what the client sends from now on is read by the stream
 			body = st
 		}
 		rc.SetContentType(eventStream)
 		rc.Response.Header.Set("X-Accel-Buffering", "no") // nginx would collect events until it has a bufferful
 		rc.SetBodyStream(body, -1)
-	}}, nil
+	}}
 }
 
 func (s *Server) newStream(conn net.Conn, q schema.EventQuery, caller schema.Caller, token string) *stream {
@@ -105,6 +114,9 @@ func (s *Server) newStream(conn net.Conn, q schema.EventQuery, caller schema.Cal
 		blocks: make(chan []byte, streamQueue),
 		beat:   time.NewTicker(min(streamBeat, millis(s.Limits.HeartbeatMs))),
 		ended:  make(chan struct{}),
+	}
+	if q.RunID != "" {
+		st.only, st.query.Types = q.Types, nil
 	}
 	st.ctx, st.cancel = context.WithCancel(schema.WithCaller(s.base, caller))
 	return st
@@ -121,13 +133,18 @@ func (s *stream) begin(left func(), opening []byte) {
 	s.others.Go(s.watch)
 }
 
-// follow puts events into the queue until the stream ends, or the subscription does.
+// follow puts events into the queue until the stream ends, or the subscription does, or the run that it is of.
 func (s *stream) follow() {
-	defer s.end("the event log cannot be followed; connect again")
+	whole := false
 	defer func() {
 		if v := recover(); v != nil {
 			s.log.Error("panic in a stream of events", "panic", v, "stack", string(debug.Stack()))
 		}
+		if whole {
+			close(s.blocks) // what is queued is sent before the stream ends
+			return
+		}
+		s.end("the event log cannot be followed; connect again")
 	}()
 	last := s.query.Since
 	for e, err := range s.events.Subscribe(s.ctx, s.query) {
@@ -137,17 +154,30 @@ func (s *stream) follow() {
 			}
 			return
 		}
-		block, err := eventBlock(e, last.Seq)
-		if err != nil {
-			s.log.Error("an event cannot be encoded and is left out", "cursor", e.Cursor.String(), "type", e.Type, "error", err)
-			continue
-		}
-		last = e.Cursor
-		select {
-		case s.blocks <- block:
-		case <-s.ctx.Done():
+		if (s.only == nil || e.Type == schema.EventGap || slices.Contains(s.only, e.Type)) && !s.put(e, &last) {
 			return
 		}
+		if s.query.RunID != "" && e.Type.Terminal() {
+			whole = true
+			return
+		}
+	}
+	whole = true // a run that was over has been told
+}
+
+// put queues an event, and reports false if nobody takes it any more. last is the place of the one before.
+func (s *stream) put(e schema.Event, last *schema.Cursor) bool {
+	block, err := eventBlock(e, last.Seq)
+	if err != nil {
+		s.log.Error("an event cannot be encoded and is left out", "cursor", e.Cursor.String(), "type", e.Type, "error", err)
+		return true
+	}
+	*last = e.Cursor
+	select {
+	case s.blocks <- block:
+		return true
+	case <-s.ctx.Done():
+		return false
 	}
 }
 
@@ -156,7 +186,9 @@ func (s *stream) watch() {
 	var ignored [64]byte
 	for {
 		if _, err := s.conn.Read(ignored[:]); err != nil {
-			s.end("the connection was closed by the client")
+			if s.end("the connection was closed by the client") && s.gone != nil {
+				s.gone()
+			}
 			return
 		}
 	}
@@ -185,8 +217,11 @@ func (s *stream) wait() {
 	case <-s.ended:
 	default:
 		select {
-		case s.rest = <-s.blocks:
-			return
+		case block, more := <-s.blocks:
+			if s.rest = block; more {
+				return
+			}
+			s.end("the run is over")
 		case <-s.beat.C:
 			s.rest = commentBlock("still here")
 			return
@@ -204,8 +239,9 @@ func (s *stream) more() bool {
 	default:
 	}
 	select {
-	case s.rest = <-s.blocks:
-		return true
+	case block, more := <-s.blocks:
+		s.rest = block
+		return more
 	default:
 		return false
 	}
@@ -223,16 +259,17 @@ func (s *stream) allow() {
 }
 
 // end ends the stream soon, from any goroutine, with a last comment. Only the first call counts.
-func (s *stream) end(why string) {
+func (s *stream) end(why string) (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.why != "" {
-		return
+		return false
 	}
 	s.why, s.until = why, time.Now().Add(streamBye)
 	_ = s.conn.SetWriteDeadline(s.until)
 	close(s.ended)
 	s.cancel()
+	return true
 }
 
 // CloseWithError implements fasthttp.ReadCloserWithError: it returns when nothing of the stream is left running.

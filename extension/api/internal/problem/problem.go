@@ -25,10 +25,15 @@ type Problem struct {
 	RequestID string              `json:"requestId,omitempty" doc:"Also in the header X-Request-Id; it finds the request in the log"`
 
 	// Of a turn that was accepted and whose reply cannot be given.
-	RunID          string `json:"runId,omitempty" doc:"The turn that was accepted nevertheless"`
+	RunID          string `json:"runId,omitempty" doc:"The turn that was accepted nevertheless; with conversation_busy, the one that is in the way"`
 	ConversationID string `json:"conversationId,omitempty" doc:"Where its reply will be found"`
 	AgentID        string `json:"agentId,omitempty" doc:"The agent that was asked"`
 
+	// Of a routing that found nobody.
+	Threshold  *float64                `json:"threshold,omitempty" doc:"The score that an agent needs"`
+	Candidates []schema.RouteCandidate `json:"candidates,omitempty" doc:"The agents that were considered, best first"`
+
+	Details    schema.Object `json:"-"` // of the error, by the names of package schema
 	RetryAfter time.Duration `json:"-"` // when to try again; 0 = unknown. The header Retry-After.
 	Cause      error         `json:"-"` // for the log
 }
@@ -46,7 +51,7 @@ func From(err error) *Problem {
 func Own(err error) *Problem {
 	e := schema.AsError(err)
 	p := New(e.Code, e.Message)
-	p.Errors, p.RetryAfter, p.Cause = e.Fields, e.RetryAfter, err
+	p.Errors, p.RetryAfter, p.Details, p.Cause = e.Fields, e.RetryAfter, e.Details, err
 	return p
 }
 
@@ -104,6 +109,8 @@ var titles = map[schema.ErrorCode]string{
 	schema.CodeAgentNotRunning:      "Agent not running",
 	schema.CodeIllegalTransition:    "Illegal transition",
 	schema.CodeNoAgentFits:          "No agent fits",
+	schema.CodeConversationBusy:     "Conversation busy",
+	schema.CodeKeyReused:            "Idempotency key reused",
 	schema.CodeRevisionMismatch:     "Changed by somebody else",
 	schema.CodeTooLarge:             "Too large",
 	schema.CodeUnsupportedMediaType: "Unsupported media type",
