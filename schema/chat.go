@@ -208,6 +208,8 @@ type Chat interface {
 	// reach back so far, only its terminal event comes, when it is over, without a cursor.
 	Send(ctx context.Context, r SendRequest) iter.Seq2[ChatEvent, error]
 	// Route says who would answer and sends nothing. CodeNoAgentFits if nobody reaches the threshold. Needs ScopeChat.
+	// With the key of a Send that was carried out (see Once) it says who the message went to, whoever would answer now, so
+	// that who routes before it sends can repeat both.
 	Route(ctx context.Context, r RouteRequest) (RouteDecision, error)
 	// Conversation returns a conversation: the caller's own of that id, else, for ScopeAdmin, the last changed of that id.
 	// A page of its messages may have fewer than q.Limit when they are large together. Needs ScopeRead.

@@ -13,6 +13,7 @@ import (
 func testOnce(s *suite) {
 	s.test("once-send", onceSend)
 	s.test("once-send-at-once", onceSendAtOnce)
+	s.test("once-route", onceRoute)
 	s.test("once-store", onceStore)
 	s.test("once-changes-of-agents", onceAgents)
 	s.test("once-cancel", onceCancel)
@@ -118,6 +119,23 @@ func onceSendAtOnce(s *suite) {
 	page := must1[schema.RunPage](s)(s.Chat.Runs(ctx, schema.RunsQuery{}))
 	if len(page.Runs) != 1 {
 		s.Errorf("there are %d runs", len(page.Runs))
+	}
+}
+
+// onceRoute asks who answers a message that was sent already: the agent that it went to, also when nobody fits any more.
+func onceRoute(s *suite) {
+	ctx, key := s.user(), onceKey("x")
+	nobody := schema.RouteRequest{Message: "x", Context: schema.Object{"skill": "juggling"}}
+	before, o := with(ctx, &key)
+	_, err := s.Chat.Route(before, nobody)
+	if s.wantCode(err, schema.CodeNoAgentFits); o.Replayed() {
+		s.Error("nothing was sent, and routing is told that it was")
+	}
+	first, _ := with(ctx, &key)
+	s.say(first, schema.SendRequest{AgentID: aria, Message: "x"})
+	again, o := with(ctx, &key)
+	if d := must1[schema.RouteDecision](s)(s.Chat.Route(again, nobody)); d.AgentID != aria || !o.Replayed() {
+		s.Errorf("the message went to aria, and routing says %+v", d)
 	}
 }
 

@@ -16,6 +16,9 @@ const routedMemories = 20
 
 // Route scores the running agents as package routing documents it.
 func (s chat) Route(ctx context.Context, r schema.RouteRequest) (schema.RouteDecision, error) {
+	if a, ok, err := repeated[schema.Accepted](ctx, s.Runtime); ok {
+		return routedBefore(a), err
+	}
 	skills, err := askedSkills(r.Context)
 	if err != nil {
 		return schema.RouteDecision{}, err
@@ -41,6 +44,14 @@ func (s chat) Route(ctx context.Context, r schema.RouteRequest) (schema.RouteDec
 		return schema.RouteDecision{}, nobodyFits(d, skills, absent)
 	}
 	return d, nil
+}
+
+// routedBefore is the decision about a message that was accepted before: it has gone to somebody.
+func routedBefore(a schema.Accepted) schema.RouteDecision {
+	if a.Route != nil {
+		return *a.Route
+	}
+	return schema.RouteDecision{AgentID: a.AgentID, Reason: "the message was accepted before, by this agent", Candidates: []schema.RouteCandidate{}}
 }
 
 // maxAgents bounds how many agents are routed among.
