@@ -15,7 +15,14 @@ import (
 // realHost opens the reference runtime, guarded as the host guards it.
 func realHost(t testing.TB) schema.Services {
 	t.Helper()
-	r, err := local.Open(context.Background(), local.Options{Dir: t.TempDir()})
+	return openHost(t, local.Options{})
+}
+
+// openHost is realHost with options of the test's own.
+func openHost(t testing.TB, o local.Options) schema.Services {
+	t.Helper()
+	o.Dir = t.TempDir()
+	r, err := local.Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,14 +11,12 @@ import (
 
 // chat begins a turn. The client learns of it by the ack, and the frames of the turn follow that, never before.
 func (s *session) chat(ctx context.Context, c command) {
-	req := schema.SendRequest{
-		RunID: "run_" + strings.ToLower(ulid.Make().String()), AgentID: c.AgentID,
-		ConversationID: c.ConversationID, Message: c.Message, Context: c.Context,
-	}
+	req := c.request()
 	if err := req.Validate(); err != nil {
 		s.fail(c.ID, err)
 		return
 	}
+	ctx, once := withOnce(ctx, c)
 	route, err := s.reroute(ctx, c)
 	if err != nil {
 		s.fail(c.ID, err)
@@ -36,26 +34,49 @@ func (s *session) chat(ctx context.Context, c command) {
 	}()
 	took, err := s.accepted(ctx, req)
 	answered = true
-	if err != nil {
-		f := s.problem("error", c.ID, err)
-		unsure := mayHaveHappened(schema.CodeOf(err))
-		if unsure {
-			f.RunID = req.RunID
-		}
-		s.endRun(req.RunID, unsure, encode(f))
-		return
+	switch {
+	case err != nil:
+		s.notAccepted(c.ID, req.RunID, err)
+	case once.Replayed():
+		s.again(c.ID, req.RunID, took, encode(ackOf(c, took, nil, true)))
+	default:
+		s.endRun(req.RunID, true, encode(ackOf(c, took, route, false)))
 	}
+}
+
+// request returns what a command asks of the runtime, as a run with an id of its own.
+func (c command) request() schema.SendRequest {
+	return schema.SendRequest{
+		RunID: "run_" + strings.ToLower(ulid.Make().String()), AgentID: c.AgentID,
+		ConversationID: c.ConversationID, Message: c.Message, Context: c.Context, OnBusy: c.OnBusy,
+	}
+}
+
+// ackOf returns the answer to a command whose message was accepted; route is how the agent was chosen, where the runtime was
+// not left to choose.
+func ackOf(c command, took *schema.Accepted, route *schema.RouteDecision, replayed bool) ackFrame {
 	if took.Route != nil {
 		route = took.Route
 	}
-	s.endRun(req.RunID, true, encode(ackFrame{
+	return ackFrame{
 		Type: "ack", ID: c.ID, ConversationID: took.ConversationID, RunID: took.RunID,
-		AgentID: took.AgentID, Route: route,
-	}))
+		AgentID: took.AgentID, Route: route, Replayed: replayed,
+	}
+}
+
+// notAccepted answers a command whose message was not accepted, as far as can be seen.
+func (s *session) notAccepted(id []byte, run string, err error) {
+	f := s.problem("error", id, err)
+	unsure := mayHaveHappened(schema.CodeOf(err))
+	if unsure {
+		f.RunID = run
+	}
+	s.endRun(run, unsure, encode(f))
 }
 
 // reroute decides who answers a chat:route in a conversation: without an agent it would go on with the one that it is
-// with. In a new conversation the runtime routes by itself, and says how.
+// with. In a new conversation the runtime routes by itself, and says how. A command that is repeated went to somebody, whom the
+// runtime names, whoever fits now.
 func (s *session) reroute(ctx context.Context, c command) (*schema.RouteDecision, error) {
 	if c.Type != typeRoute || c.ConversationID == "" {
 		return nil, nil

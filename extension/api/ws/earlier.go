@@ -6,19 +6,16 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// earlier is what a socket has been sent before its first subscription: frames of its own turns, which a replay must not
-// send again. The zero earlier is empty.
+// earlier is what a socket has been sent of its own turns that are over: none of it may be sent again, neither by the replay
+// that its first subscription asks for nor because a command is repeated. The zero earlier is empty.
 type earlier struct {
 	closed    bool          // the socket has subscribed
 	runs      []string      // turns that are over, oldest first
-	forgotten schema.Cursor // frames up to there may be of turns that are not in runs
+	forgotten schema.Cursor // frames up to there may be of turns that are not in runs; zero once closed
 }
 
 // add remembers a turn that is over; last is the place of the last frame that was sent.
 func (p *earlier) add(run string, last schema.Cursor) {
-	if p.closed {
-		return
-	}
 	if len(p.runs) == maxRuns {
 		p.runs = slices.Delete(p.runs, 0, 1)
 		p.forget(last)

@@ -20,6 +20,7 @@ const (
 	typeUnsubscribe = "unsubscribe"
 	typeMessage     = "chat:message"
 	typeRoute       = "chat:route"
+	typeCancel      = "chat:cancel"
 	typePing        = "ping"
 )
 
@@ -38,6 +39,9 @@ type command struct {
 	Message        string          `json:"message,omitempty"`
 	ConversationID string          `json:"conversationId,omitempty"`
 	Context        schema.Object   `json:"context,omitempty"`
+	OnBusy         schema.OnBusy   `json:"onBusy,omitempty"`
+	RunID          string          `json:"runId,omitempty"`
+	IdempotencyKey string          `json:"idempotencyKey,omitempty"`
 }
 
 // list is a list of names that may be absent, which is not the same as empty.
@@ -67,14 +71,20 @@ func grammar() map[string]map[string]member {
 	message := member{required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.Message, raw) }}
 	conversation := member{read: func(c *command, raw json.RawMessage) error { return readText(&c.ConversationID, raw) }}
 	since := member{read: func(c *command, raw json.RawMessage) error { return readPlace(&c.Since, raw) }}
+	onBusy := member{read: func(c *command, raw json.RawMessage) error { return readOnBusy(&c.OnBusy, raw) }}
+	key := member{read: func(c *command, raw json.RawMessage) error { return readKey(&c.IdempotencyKey, raw) }}
 	hints := member{read: func(c *command, raw json.RawMessage) error { return readObject(&c.Context, raw) }}
 	return map[string]map[string]member{
 		typeAuth: {"token": {required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.Token, raw) }}},
 		typeMessage: {
 			"agentId": {required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.AgentID, raw) }},
-			"message": message, "conversationId": conversation, "context": hints,
+			"message": message, "conversationId": conversation, "context": hints, "onBusy": onBusy, "idempotencyKey": key,
 		},
-		typeRoute:       {"message": message, "conversationId": conversation, "context": hints},
+		typeRoute: {"message": message, "conversationId": conversation, "context": hints, "onBusy": onBusy, "idempotencyKey": key},
+		typeCancel: {
+			"runId":          {required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.RunID, raw) }},
+			"idempotencyKey": key,
+		},
 		typeSubscribe:   {"agents": agents, "events": eventNames, "since": since},
 		typeUnsubscribe: {"agents": agents, "events": eventNames},
 		typePing:        {},
@@ -233,6 +243,28 @@ func readPlace(into *place, raw json.RawMessage) error {
 		return errors.New("must be a place in the event log that the server named: the id of an event, or the head of a subscribed frame")
 	}
 	into.Cursor = c
+	return nil
+}
+
+func readOnBusy(into *schema.OnBusy, raw json.RawMessage) error {
+	var text string
+	if err := readText(&text, raw); err != nil {
+		return err
+	}
+	switch *into = schema.OnBusy(text); *into {
+	case schema.BusyEnqueue, schema.BusyReject, schema.BusyInterrupt:
+		return nil
+	}
+	return fmt.Errorf("must be %q, %q or %q", schema.BusyEnqueue, schema.BusyReject, schema.BusyInterrupt)
+}
+
+func readKey(into *string, raw json.RawMessage) error {
+	if err := readText(into, raw); err != nil {
+		return err
+	}
+	if len(*into) > schema.MaxOnceBytes {
+		return fmt.Errorf("must be at most %d bytes long", schema.MaxOnceBytes)
+	}
 	return nil
 }
 

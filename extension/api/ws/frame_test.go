@@ -21,6 +21,9 @@ func FuzzFrame(f *testing.F) {
 		`{"type":"unsubscribe","agents":[],"id":-1.50e3}`,
 		`{"type":"chat:route","message":"I need help with coding","context":{"skill":"programming","n":[1,{"a":null}]}}`,
 		`{"type":"chat:message","agentId":"nyx","message":"Can you hack this? <&> \ud83d\ude00 \ud800","conversationId":"c","id":"é\u0000"}`,
+		`{"type":"chat:message","agentId":"nyx","message":"stop","onBusy":"interrupt","idempotencyKey":"k é"}`,
+		`{"type":"chat:route","message":"x","onBusy":"reject"}`, `{"type":"chat:message","agentId":"nyx","message":"x","onBusy":"wait"}`,
+		`{"type":"chat:cancel","runId":"run_1","idempotencyKey":"k"}`, `{"type":"chat:cancel","runId":null}`,
 		`{"type":"ping","id":7}`, `{"type":"ping","type":"auth"}`, `{"type":"subscribe","since":"e-1"}`, `{"type":"subscribe","since":"0e-18446744073709551616"}`, `{"type":"subscribe","since":"-"}`, `{}`, `[]`, `null`, ``, "\xff", `{"id":[]}`,
 	} {
 		f.Add([]byte(text))
@@ -71,8 +74,12 @@ func TestParseReadsThePage(t *testing.T) {
 			Type: typeRoute, Message: "I need help with coding", Context: schema.Object{"skill": "programming"},
 		},
 		`{"type":"chat:message","agentId":"nyx","message":"Can you hack this?"}`: {Type: typeMessage, AgentID: "nyx", Message: "Can you hack this?"},
-		`{"type":"ping","id":12345678901234567890}`:                              {Type: typePing, ID: json.RawMessage("12345678901234567890")},
-		`{"type":"ping","id":"\u0061"}`:                                          {Type: typePing, ID: json.RawMessage(`"a"`)},
+		`{"type":"chat:message","agentId":"nyx","message":"stop","onBusy":"interrupt","idempotencyKey":"k"}`: {
+			Type: typeMessage, AgentID: "nyx", Message: "stop", OnBusy: schema.BusyInterrupt, IdempotencyKey: "k",
+		},
+		`{"type":"chat:cancel","runId":"run_1","idempotencyKey":"k"}`: {Type: typeCancel, RunID: "run_1", IdempotencyKey: "k"},
+		`{"type":"ping","id":12345678901234567890}`:                   {Type: typePing, ID: json.RawMessage("12345678901234567890")},
+		`{"type":"ping","id":"\u0061"}`:                               {Type: typePing, ID: json.RawMessage(`"a"`)},
 	} {
 		if got, err := p.parse([]byte(text)); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s = %+v, %v", text, got, err)

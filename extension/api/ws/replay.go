@@ -96,8 +96,14 @@ func (s *session) catchUp(id []byte, r *replay) {
 	retry.InitialInterval, retry.MaxInterval = firstRetry, lastRetry
 	for giveUp := time.Now().Add(replayWait); !s.over() && !s.isLeaving(); {
 		from := r.pos
-		to, last := s.stage(r)
-		err := s.stretch(r, to)
+		err := s.tellBacklogs()
+		if err == nil && s.stopping() {
+			return
+		}
+		last := false
+		if err == nil {
+			last, err = s.goOn(r)
+		}
 		if err == nil && last && !s.isLeaving() {
 			if joined = s.join(r); joined {
 				return
@@ -116,6 +122,12 @@ func (s *session) catchUp(id []byte, r *replay) {
 		}
 		s.idle(retry.NextBackOff())
 	}
+}
+
+// goOn sends the next stretch of what has happened, and reports whether it was the last one.
+func (s *session) goOn(r *replay) (last bool, err error) {
+	to, last := s.stage(r)
+	return last, s.stretch(r, to)
 }
 
 // over reports whether the session is to end.

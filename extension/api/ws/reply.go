@@ -51,6 +51,9 @@ type (
 		RunID          string                `json:"runId"`
 		AgentID        string                `json:"agentId"`
 		Route          *schema.RouteDecision `json:"route,omitempty"`
+		Status         schema.RunStatus      `json:"status,omitempty"` // of a turn that was to be cancelled, as is the next one
+		Reason         string                `json:"reason,omitempty"`
+		Replayed       bool                  `json:"replayed,omitempty"` // this was done before, and nothing was done now
 	}
 	pongFrame struct {
 		Type string          `json:"type"`
@@ -72,6 +75,7 @@ type (
 		RunID        string              `json:"runId,omitempty"`
 		RequestID    string              `json:"requestId"`
 		Errors       []schema.FieldError `json:"errors,omitempty"`
+		Details      schema.Object       `json:"details,omitempty"`
 	}
 )
 
@@ -81,7 +85,7 @@ func (s *session) problem(kind string, id json.RawMessage, err error) errorFrame
 	p := problem.From(err)
 	f := errorFrame{
 		Type: kind, ID: id, Code: p.Code, Title: p.Title, Detail: p.Detail, Retryable: p.Retryable,
-		RetryAfterMs: millis(p.RetryAfter), RequestID: "req_" + strings.ToLower(ulid.Make().String()), Errors: p.Errors,
+		RetryAfterMs: millis(p.RetryAfter), RequestID: "req_" + strings.ToLower(ulid.Make().String()), Errors: p.Errors, Details: p.Details,
 	}
 	switch {
 	case p.Status < 500 || p.Code == schema.CodeUnimplemented:

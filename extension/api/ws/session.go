@@ -57,7 +57,9 @@ type session struct {
 	before schema.Cursor // what last was when holding began
 	replay *replay       // not nil while the socket is sent what has happened; the hub's events go there
 
-	earlier earlier
+	earlier  earlier
+	history  history
+	backlogs []*backlog // of turns that were asked for again; the worker's own. While there are any, replay is not nil
 
 	leaving chan struct{} // closed when the session is to move to the next generation
 	once    sync.Once     // closes it
@@ -250,6 +252,10 @@ func (s *session) beginRun(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unacked = id
+	s.addRunLocked(id)
+}
+
+func (s *session) addRunLocked(id string) {
 	if len(s.runs) == maxRuns {
 		s.runs = slices.Delete(s.runs, 0, 1)
 		s.earlier.forget(s.last)
@@ -262,6 +268,10 @@ func (s *session) beginRun(id string) {
 func (s *session) endRun(id string, keep bool, answer ...[]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.endRunLocked(id, keep, answer...)
+}
+
+func (s *session) endRunLocked(id string, keep bool, answer ...[]byte) {
 	if i := slices.Index(s.runs, id); i >= 0 && !keep {
 		s.runs = slices.Delete(s.runs, i, i+1)
 	}

@@ -16,19 +16,21 @@ const stateVersion = 1
 // state is a session on its way to another process. Events have their names in it, because the two processes may have
 // numbered them differently.
 type state struct {
-	Version  int           `json:"version"`
-	Address  string        `json:"address"`
-	Caller   schema.Caller `json:"caller"`
-	Token    string        `json:"token,omitempty"`
-	Authed   bool          `json:"authed"`
-	Subs     subsState     `json:"subs"`
-	Runs     []string      `json:"runs,omitempty"`
-	Last     schema.Cursor `json:"last"`
-	At       schema.Cursor `json:"at"` // up to where the hub had come
-	Earlier  earlierState  `json:"earlier"`
-	Replay   *replayState  `json:"replay,omitempty"`
-	Unsent   []byte        `json:"unsent,omitempty"` // of the stream to the client; it may begin within a frame
-	Refusals int32         `json:"refusals,omitempty"`
+	Version  int            `json:"version"`
+	Address  string         `json:"address"`
+	Caller   schema.Caller  `json:"caller"`
+	Token    string         `json:"token,omitempty"`
+	Authed   bool           `json:"authed"`
+	Subs     subsState      `json:"subs"`
+	Runs     []string       `json:"runs,omitempty"`
+	Last     schema.Cursor  `json:"last"`
+	At       schema.Cursor  `json:"at"` // up to where the hub had come
+	Earlier  earlierState   `json:"earlier"`
+	Replay   *replayState   `json:"replay,omitempty"`
+	History  *historyState  `json:"history,omitempty"` // nil = it is not known, as it comes from an earlier version
+	Backlogs []backlogState `json:"backlogs,omitempty"`
+	Unsent   []byte         `json:"unsent,omitempty"` // of the stream to the client; it may begin within a frame
+	Refusals int32          `json:"refusals,omitempty"`
 }
 
 type subsState struct {
@@ -56,6 +58,27 @@ type replayState struct {
 	Began  uint64             `json:"began"`
 }
 
+type historyState struct {
+	Base    subsState     `json:"base"`
+	From    uint64        `json:"from"`
+	Changes []changeState `json:"changes,omitempty"`
+}
+
+type changeState struct {
+	After  uint64             `json:"after"`
+	Add    bool               `json:"add,omitempty"`
+	Every  bool               `json:"every,omitempty"` // agent
+	Agents []string           `json:"agents,omitempty"`
+	Events []schema.EventType `json:"events,omitempty"`
+}
+
+type backlogState struct {
+	Run     string        `json:"run"`
+	Pos     schema.Cursor `json:"pos"`
+	Until   schema.Cursor `json:"until"`
+	Evicted bool          `json:"evicted,omitempty"`
+}
+
 // state returns what another process has to know of the session, whose goroutines have ended and which the hub has left at
 // the place at.
 func (s *session) state(at schema.Cursor) state {
@@ -64,12 +87,12 @@ func (s *session) state(at schema.Cursor) state {
 	c := s.srv.catalogue
 	out := state{
 		Version: stateVersion, Address: s.address, Caller: s.caller, Token: s.token, Authed: s.authed,
-		Subs: subsState{All: c.list(s.subs.all), Agents: map[string]pairsState{}},
+		Subs: c.subsState(s.subs), History: c.historyState(s.history),
 		Runs: s.runs, Last: s.last, At: at, Unsent: s.rest, Refusals: s.refusals.Load(),
 		Earlier: earlierState{Closed: s.earlier.closed, Runs: s.earlier.runs, Forgotten: s.earlier.forgotten},
 	}
-	for id, p := range s.subs.agents {
-		out.Subs.Agents[id] = pairsState{With: c.list(p.with), Without: c.list(p.without)}
+	for _, p := range s.backlogs {
+		out.Backlogs = append(out.Backlogs, backlogState{Run: p.run, Pos: p.pos, Until: p.until, Evicted: p.evicted})
 	}
 	if r := s.replay; r != nil {
 		out.Replay = &replayState{
@@ -96,26 +119,70 @@ func (s *session) adopt(st state) {
 	s.address, s.caller, s.token, s.authed = st.Address, st.Caller, st.Token, st.Authed
 	s.log = s.srv.opts.Logger.With("client", s.address)
 	s.runs, s.last = st.Runs, st.Last
-	s.subs.all = c.setOf(st.Subs.All)
-	for id, p := range st.Subs.Agents {
-		if s.subs.agents == nil {
-			s.subs.agents = map[string]*pairs{}
-		}
-		s.subs.agents[id] = &pairs{with: c.setOf(p.With), without: c.setOf(p.Without)}
+	s.subs, s.history = c.subscription(st.Subs), c.history(st)
+	for _, p := range st.Backlogs {
+		s.backlogs = append(s.backlogs, &backlog{run: p.Run, pos: p.Pos, until: p.Until, evicted: p.Evicted})
 	}
 	s.earlier = earlier{closed: st.Earlier.Closed, runs: st.Earlier.Runs, forgotten: st.Earlier.Forgotten}
 	s.refusals.Store(st.Refusals)
 	if r := st.Replay; r != nil {
-		s.replay = &replay{named: r.Agents, set: c.setOf(r.Events), pos: r.Pos, told: r.Told, began: r.Began}
-		if r.Every {
-			s.replay.named = nil
-		} else if r.Agents == nil {
-			s.replay.named = []string{}
-		}
+		s.replay = &replay{named: namedIn(r.Every, r.Agents), set: c.setOf(r.Events), pos: r.Pos, told: r.Told, began: r.Began}
 	}
 	if len(st.Unsent) > 0 {
 		s.out.put(st.Unsent)
 	}
+}
+
+// namedIn returns the agents that a list means, of which nil means every one.
+func namedIn(every bool, agents []string) []string {
+	switch {
+	case every:
+		return nil
+	case agents == nil:
+		return []string{}
+	}
+	return agents
+}
+
+func (c *catalogue) subsState(s subscription) subsState {
+	out := subsState{All: c.list(s.all), Agents: map[string]pairsState{}}
+	for id, p := range s.agents {
+		out.Agents[id] = pairsState{With: c.list(p.with), Without: c.list(p.without)}
+	}
+	return out
+}
+
+func (c *catalogue) subscription(st subsState) subscription {
+	s := subscription{all: c.setOf(st.All)}
+	for id, p := range st.Agents {
+		if s.agents == nil {
+			s.agents = map[string]*pairs{}
+		}
+		s.agents[id] = &pairs{with: c.setOf(p.With), without: c.setOf(p.Without)}
+	}
+	return s
+}
+
+func (c *catalogue) historyState(h history) *historyState {
+	out := &historyState{Base: c.subsState(h.base), From: h.from}
+	for _, ch := range h.changes {
+		out.Changes = append(out.Changes, changeState{
+			After: ch.after, Add: ch.add, Every: ch.named == nil, Agents: ch.named, Events: c.list(ch.set),
+		})
+	}
+	return out
+}
+
+// history returns that of a session. Where it is not known, it begins where the session is.
+func (c *catalogue) history(st state) history {
+	if st.History == nil {
+		return history{base: c.subscription(st.Subs), from: max(st.At.Seq, st.Last.Seq)}
+	}
+	h := history{base: c.subscription(st.History.Base), from: st.History.From}
+	for _, ch := range st.History.Changes {
+		h.add(change{after: ch.After, add: ch.Add, named: namedIn(ch.Every, ch.Agents), set: c.setOf(ch.Events)})
+	}
+	return h
 }
 
 // setOf returns the events of that list which this server knows.

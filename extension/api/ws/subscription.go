@@ -36,6 +36,23 @@ func (s *subscription) empty() bool {
 // size is the number of agents that are remembered one by one.
 func (s *subscription) size() int { return len(s.agents) }
 
+// change carries out a command; nil named = every agent.
+func (s *subscription) change(add bool, named []string, set events) {
+	switch {
+	case named == nil && add:
+		s.addAll(set)
+	case named == nil:
+		s.removeAll(set)
+	}
+	for _, id := range named {
+		if add {
+			s.add(id, set)
+		} else {
+			s.remove(id, set)
+		}
+	}
+}
+
 // addAll adds the events of every agent.
 func (s *subscription) addAll(set events) {
 	s.all |= set

@@ -90,6 +90,8 @@ func (s *session) dispatch(c command) {
 		s.subscribe(ctx, caller, c)
 	case typeMessage, typeRoute:
 		s.chat(ctx, c)
+	case typeCancel:
+		s.cancelRun(ctx, c)
 	}
 }
 
@@ -126,7 +128,8 @@ func (s *session) subscribe(ctx context.Context, caller schema.Caller, c command
 	s.srv.hub.between(func(head schema.Cursor) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.change(c.Type == typeSubscribe, named, set)
+		s.subs.change(c.Type == typeSubscribe, named, set)
+		s.history.add(change{after: s.placeLocked(r, head).Seq, add: c.Type == typeSubscribe, named: named, set: set})
 		if s.subs.size() > maxAgents {
 			s.out.finish(farewell{code: CloseBadFrame, reason: "the subscription names too many agents"})
 			return
@@ -145,9 +148,23 @@ func (s *session) subscribe(ctx context.Context, caller schema.Caller, c command
 	}
 }
 
+// placeLocked returns behind which place a command changes what is sent, where the hub is at head and r is the replay that the
+// command asks for, if it does.
+func (s *session) placeLocked(r *replay, head schema.Cursor) schema.Cursor {
+	switch {
+	case r != nil:
+		return r.pos
+	case s.replay != nil: // which the move of the session has interrupted
+		return s.replay.pos
+	case s.last.Epoch == head.Epoch && s.last.Seq > head.Seq:
+		return s.last
+	}
+	return head
+}
+
 // subscribedLocked takes note of the place that a subscribed frame has named, or of the one where the replay begins.
 func (s *session) subscribedLocked(head schema.Cursor, r *replay) {
-	s.earlier = earlier{closed: true}
+	s.earlier.closed, s.earlier.forgotten = true, schema.Cursor{}
 	switch s.replay = r; {
 	case r == nil && (head.Epoch != s.last.Epoch || head.Seq > s.last.Seq):
 		s.last = head
@@ -205,23 +222,6 @@ func (s *session) exist(ctx context.Context, agents []string) error {
 		return nil
 	}
 	return &schema.Error{Code: schema.CodeNotFound, Fields: missing, Message: "there is no agent " + strings.Join(names, ", ") + "; nothing was subscribed"}
-}
-
-// change applies a command to the subscription; s.mu is held.
-func (s *session) change(add bool, named []string, set events) {
-	switch {
-	case named == nil && add:
-		s.subs.addAll(set)
-	case named == nil:
-		s.subs.removeAll(set)
-	}
-	for _, id := range named {
-		if add {
-			s.subs.add(id, set)
-		} else {
-			s.subs.remove(id, set)
-		}
-	}
 }
 
 // asError keeps a nil *schema.Error from becoming an error that is not nil.
