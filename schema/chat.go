@@ -51,12 +51,13 @@ func (s RunStatus) Terminal() bool { return s == RunCompleted || s == RunFailed 
 
 // Reasons for which a run fails or is cancelled.
 const (
-	ReasonHostRestarted = "host_restarted" // it was unfinished when the host died
-	ReasonAgentStopped  = "agent_stopped"  // its agent was stopped
-	ReasonCancelled     = "cancelled"      // somebody cancelled it
-	ReasonInterrupted   = "interrupted"    // a later message of its conversation took its place
-	ReasonBrainError    = "brain_error"    // the brain failed; Run.Error says how
-	ReasonShutdown      = "host_shutdown"  // the host was told to stop and did not wait longer
+	ReasonHostRestarted = "host_restarted"       // it was unfinished when the host died
+	ReasonAgentStopped  = "agent_stopped"        // its agent was stopped
+	ReasonCancelled     = "cancelled"            // somebody cancelled it
+	ReasonInterrupted   = "interrupted"          // a later message of its conversation took its place
+	ReasonDeleted       = "conversation_deleted" // its conversation was deleted
+	ReasonBrainError    = "brain_error"          // the brain failed; Run.Error says how
+	ReasonShutdown      = "host_shutdown"        // the host was told to stop and did not wait longer
 )
 
 // Run is one turn: a message accepted, and what became of it.
@@ -175,18 +176,46 @@ type Conversation struct {
 type ConversationSummary struct {
 	ID           string    `json:"id"`
 	Principal    string    `json:"principal" doc:"Whose it is"`
-	Title        string    `json:"title" doc:"The beginning of its first message"`
-	AgentID      string    `json:"agentId" doc:"The agent that was last spoken to"`
+	Title        string    `json:"title" doc:"What its owner calls it, or else the beginning of its first message"`
+	AgentID      string    `json:"agentId" doc:"The agent that was last spoken to, or that it was begun for; empty if there is none yet"`
+	Archived     bool      `json:"archived" doc:"Whether it is put away: lists leave it out, until somebody writes to it"`
 	MessageCount int64     `json:"messageCount"`
+	Revision     int64     `json:"revision" doc:"Grows with every message and every change; the ETag"`
 	CreatedAt    time.Time `json:"createdAt"`
-	UpdatedAt    time.Time `json:"updatedAt" doc:"When its last message was written"`
+	UpdatedAt    time.Time `json:"updatedAt" doc:"When its last message was written, or when it was last changed"`
 }
+
+// NewConversation is a conversation to begin without a message.
+type NewConversation struct {
+	ID      string // "" = one that the runtime gives; see SendRequest.ConversationID for what can be chosen
+	Title   string // "" = the beginning of its first message
+	AgentID string // whom messages are for that name nobody; "" = the first one is routed
+}
+
+// ConversationPatch changes a conversation. Null clears: the title becomes the beginning of the first message again.
+type ConversationPatch struct {
+	Title    Field[string] `json:"title,omitzero"`
+	Archived Field[bool]   `json:"archived,omitzero"`
+	// IfRevision, when not 0, makes the update fail with CodeRevisionMismatch unless the conversation has that revision.
+	IfRevision int64 `json:"-"`
+}
+
+// Archived says which conversations a list holds.
+type Archived string
+
+// What it may hold.
+const (
+	ArchivedNone Archived = ""     // those that are not archived
+	ArchivedOnly Archived = "true" // those that are
+	ArchivedAny  Archived = "any"  // both
+)
 
 // ConversationsQuery selects conversations that the caller may see, the last changed first.
 type ConversationsQuery struct {
-	AgentID string // "" = any
-	Limit   int    // 0 = DefaultPageSize, at most MaxPageSize
-	Cursor  string // NextCursor of the page before; "" = from the start
+	AgentID  string   // "" = any
+	Archived Archived // "" = those that are not
+	Limit    int      // 0 = DefaultPageSize, at most MaxPageSize
+	Cursor   string   // NextCursor of the page before; "" = from the start
 }
 
 // ConversationPage is one page of conversations, the last changed first.
@@ -216,6 +245,16 @@ type Chat interface {
 	Conversation(ctx context.Context, q ConversationQuery) (Conversation, error)
 	// Conversations lists conversations that the caller may see. Needs ScopeRead.
 	Conversations(ctx context.Context, q ConversationsQuery) (ConversationPage, error)
+	// CreateConversation begins a conversation without a message. CodeAlreadyExists if the caller has one of that id,
+	// CodeNotFound if there is no such agent, which need not be running. Needs ScopeChat.
+	CreateConversation(ctx context.Context, c NewConversation) (ConversationSummary, error)
+	// UpdateConversation applies p to a conversation of the caller's own and returns it as it is then. A patch that changes
+	// nothing keeps the revision. Needs ScopeChat.
+	UpdateConversation(ctx context.Context, id string, p ConversationPatch) (ConversationSummary, error)
+	// DeleteConversation cancels the unfinished runs of a conversation of the caller's own, with ReasonDeleted, and deletes it
+	// with its messages and runs, all at once. Its events stay, and its id is free again. ifRevision, when not 0, makes it
+	// fail with CodeRevisionMismatch unless the conversation has that revision. Needs ScopeChat.
+	DeleteConversation(ctx context.Context, id string, ifRevision int64) error
 	// Runs lists runs that the caller may see. Needs ScopeRead.
 	Runs(ctx context.Context, q RunsQuery) (RunPage, error)
 	// Run returns a run of the caller's (of anybody's, for ScopeAdmin), with its reply. Needs ScopeRead.

@@ -14,8 +14,8 @@ const OnceFor = 24 * time.Hour
 // gets the same result, or the same error. Errors that may be another the next time are not kept: those whose code is
 // retryable, or whose HTTP status is 500 or above.
 //
-// It applies to Agents.Update, Start and Stop, to Chat.Send and Cancel, and to Memory.Store; Chat.Route heeds it; others ignore
-// it.
+// It applies to Agents.Update, Start and Stop, to Chat.Send, Cancel, CreateConversation and UpdateConversation, and to
+// Memory.Store; Chat.Route heeds it; others ignore it.
 type Once struct {
 	Key    string // the client's choice, 1 to MaxOnceBytes bytes
 	Scope  string // what is asked for, such as "POST /api/memory/store": the same key elsewhere is another one

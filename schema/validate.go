@@ -12,6 +12,7 @@ import (
 const (
 	MaxIDBytes          = 128
 	MaxNameBytes        = 200
+	MaxTitleBytes       = 400
 	MaxDescriptionBytes = 4 << 10
 	MaxPersonaBytes     = 32 << 10
 	MaxMessageBytes     = 64 << 10
@@ -184,8 +185,27 @@ func (q ConversationQuery) Validate() error {
 func (q ConversationsQuery) Validate() error {
 	var c check
 	c.id("agentId", q.AgentID, false)
+	if !slices.Contains([]Archived{ArchivedNone, ArchivedOnly, ArchivedAny}, q.Archived) {
+		c.add("archived", "must be %q, %q or absent", ArchivedOnly, ArchivedAny)
+	}
 	c.cursor("cursor", q.Cursor)
 	return c.err("list conversations")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (n NewConversation) Validate() error {
+	var c check
+	c.id("id", n.ID, false)
+	c.text("title", n.Title, false, MaxTitleBytes)
+	c.id("agentId", n.AgentID, false)
+	return c.err("create conversation")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (p ConversationPatch) Validate() error {
+	var c check
+	c.text("title", p.Title.Value, p.Title.Present && !p.Title.Null, MaxTitleBytes)
+	return c.err("update conversation")
 }
 
 // Validate returns nil or one CodeInvalidArgument error that names every wrong value.

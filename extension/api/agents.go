@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -25,10 +23,8 @@ type (
 	}
 	updateAgentInput struct {
 		AgentID string `path:"agentId" doc:"Id of the agent" example:"nyx"`
-		IfMatch string `header:"If-Match" doc:"Change the agent only if it still has this ETag, or one of these" example:"\"7\""`
-		Body    agentPatch
-
-		conditional bool // whether there is an If-Match at all
+		Condition
+		Body agentPatch
 	}
 	agentOutput struct {
 		ETag string `header:"ETag" doc:"The revision of the agent, quoted. It stands for what can be changed, and for the status; the emotion changes by itself as time passes, and is not covered"`
@@ -104,20 +100,17 @@ func (s *Server) stopAgent(ctx context.Context, in *agentInput) (*agentOutput, e
 
 func (s *Server) updateAgent(ctx context.Context, in *updateAgentInput) (*agentOutput, error) {
 	patch := in.Body.AgentPatch
-	revision, err := s.ifMatch(ctx, in)
+	revision, err := in.demanded(func() (int64, error) {
+		a, err := s.services.Agents.Get(ctx, in.AgentID)
+		return a.Revision, err
+	})
 	if err != nil {
 		return nil, err
 	}
 	patch.IfRevision = revision
 	a, err := s.services.Agents.Update(ctx, in.AgentID, patch)
-	if schema.CodeOf(err) == schema.CodeRevisionMismatch { // the host knows nothing of ETags
-		return nil, &schema.Error{
-			Code: schema.CodeRevisionMismatch, Cause: err,
-			Message: "the ETag of the agent is none of those in If-Match; read it again, and decide again",
-		}
-	}
 	if err != nil {
-		return nil, within("body", err, "agentId")
+		return nil, within("body", changedBefore(err, "agent"), "agentId")
 	}
 	return agentAnswer(a, nil)
 }
@@ -129,5 +122,5 @@ func agentAnswer(a schema.Agent, err error) (*agentOutput, error) {
 	if a.Skills == nil {
 		a.Skills = []string{}
 	}
-	return &agentOutput{ETag: fmt.Sprintf("%q", strconv.FormatInt(a.Revision, 10)), Body: a}, nil
+	return &agentOutput{ETag: etag(a.Revision), Body: a}, nil
 }

@@ -15,19 +15,29 @@ type (
 		Limit          int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 50 if absent"`
 		Cursor         string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
 	}
-	conversationOutput struct{ Body schema.Conversation }
+	conversationOutput struct {
+		ETag string `header:"ETag" doc:"The revision of the conversation, quoted"`
+		Body schema.Conversation
+	}
 
 	conversationsInput struct {
-		AgentID string `query:"agentId" doc:"Only conversations with this agent"`
-		Limit   int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 50 if absent"`
-		Cursor  string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
+		AgentID  string `query:"agentId" doc:"Only conversations with this agent"`
+		Archived string `query:"archived" enum:"true,any" doc:"true: only those that are archived. any: those too. Absent: only those that are not"`
+		Limit    int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 50 if absent"`
+		Cursor   string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
 	}
 	conversationsOutput struct{ Body schema.ConversationPage }
 )
 
+const (
+	conversationsPath = "/api/chat/conversations"
+	conversationRoute = conversationsPath + "/{conversationId}"
+)
+
 func (s *Server) registerConversations(api huma.API) {
-	register(api, operation("get-conversation", http.MethodGet, "/api/chat/conversations/{conversationId}", tagChat, "Get conversation", schema.CodeNotFound), callTimeout, s.getConversation)
-	register(api, operation("list-conversations", http.MethodGet, "/api/chat/conversations", tagChat, "List conversations"), callTimeout, s.listConversations)
+	register(api, operation("get-conversation", http.MethodGet, conversationRoute, tagChat, "Get conversation", schema.CodeNotFound), callTimeout, s.getConversation)
+	register(api, operation("list-conversations", http.MethodGet, conversationsPath, tagChat, "List conversations"), callTimeout, s.listConversations)
+	s.registerConversationChanges(api)
 }
 
 func (s *Server) getConversation(ctx context.Context, in *conversationInput) (*conversationOutput, error) {
@@ -38,11 +48,13 @@ func (s *Server) getConversation(ctx context.Context, in *conversationInput) (*c
 	if c.Messages == nil {
 		c.Messages = []schema.Message{}
 	}
-	return &conversationOutput{Body: c}, nil
+	return &conversationOutput{ETag: etag(c.Revision), Body: c}, nil
 }
 
 func (s *Server) listConversations(ctx context.Context, in *conversationsInput) (*conversationsOutput, error) {
-	found, err := s.services.Chat.Conversations(ctx, schema.ConversationsQuery{AgentID: in.AgentID, Limit: in.Limit, Cursor: in.Cursor})
+	found, err := s.services.Chat.Conversations(ctx, schema.ConversationsQuery{
+		AgentID: in.AgentID, Archived: schema.Archived(in.Archived), Limit: in.Limit, Cursor: in.Cursor,
+	})
 	if err != nil {
 		return nil, within("query", err)
 	}

@@ -181,6 +181,18 @@ func (f fakeChat) Conversations(context.Context, schema.ConversationsQuery) (sch
 	return schema.ConversationPage{}, nil
 }
 
+func (f fakeChat) CreateConversation(_ context.Context, n schema.NewConversation) (schema.ConversationSummary, error) {
+	return schema.ConversationSummary{ID: n.ID, Title: n.Title, AgentID: n.AgentID, Revision: 1}, n.Validate()
+}
+
+func (f fakeChat) UpdateConversation(_ context.Context, id string, _ schema.ConversationPatch) (schema.ConversationSummary, error) {
+	return schema.ConversationSummary{}, schema.Errorf(schema.CodeNotFound, "there is no conversation %q", id)
+}
+
+func (f fakeChat) DeleteConversation(_ context.Context, id string, _ int64) error {
+	return schema.Errorf(schema.CodeNotFound, "there is no conversation %q", id)
+}
+
 func (f fakeChat) Runs(context.Context, schema.RunsQuery) (schema.RunPage, error) {
 	return schema.RunPage{}, schema.Errorf(schema.CodeUnimplemented, "the fake has no list of runs")
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,10 +11,18 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-var _ huma.Resolver = (*updateAgentInput)(nil)
+// Condition is the part of an input that says which revision the client wants to change. It is exported because huma looks
+// at nothing else.
+type Condition struct {
+	IfMatch string `header:"If-Match" doc:"Do it only if the thing still has this ETag, or one of these" example:"\"7\""`
+
+	conditional bool // whether there is an If-Match at all
+}
+
+var _ huma.Resolver = (*Condition)(nil)
 
 // Resolve implements huma.Resolver: it joins the lines of the header, of which huma sees the first.
-func (in *updateAgentInput) Resolve(ctx huma.Context) []error {
+func (in *Condition) Resolve(ctx huma.Context) []error {
 	var lines []string
 	ctx.EachHeader(func(name, value string) {
 		if strings.EqualFold(name, fiber.HeaderIfMatch) {
@@ -26,12 +33,13 @@ func (in *updateAgentInput) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// noRevision is one that no agent has: an update that demands it fails, with the first reason there is.
+// noRevision is one that nothing has: an update that demands it fails, with the first reason there is.
 const noRevision = -1
 
-// ifMatch returns the revision that an update has to demand, 0 for any; see RFC 9110 §13.1.1. It decides nothing itself:
-// whether the caller may change the agent comes before whether it has changed, and the host knows both.
-func (s *Server) ifMatch(ctx context.Context, in *updateAgentInput) (int64, error) {
+// demanded returns the revision that an update has to demand, 0 for any; see RFC 9110 §13.1.1. It decides nothing itself:
+// whether the caller may change the thing comes before whether it has changed, and the host knows both. current returns the
+// revision that it has, and is asked only where that matters.
+func (in *Condition) demanded(current func() (int64, error)) (int64, error) {
 	if !in.conditional {
 		return 0, nil
 	}
@@ -46,15 +54,29 @@ func (s *Server) ifMatch(ctx context.Context, in *updateAgentInput) (int64, erro
 	case len(revisions) == 1:
 		return revisions[0], nil
 	}
-	now, err := s.services.Agents.Get(ctx, in.AgentID)
+	now, err := current()
 	if err != nil {
 		return 0, err
 	}
-	if slices.Contains(revisions, now.Revision) {
-		return now.Revision, nil
+	if slices.Contains(revisions, now) {
+		return now, nil
 	}
 	return noRevision, nil
 }
+
+// changedBefore words a mismatch of revisions, for the host knows nothing of ETags. Other errors stay as they are.
+func changedBefore(err error, what string) error {
+	if schema.CodeOf(err) != schema.CodeRevisionMismatch {
+		return err
+	}
+	return &schema.Error{
+		Code: schema.CodeRevisionMismatch, Cause: err,
+		Message: "the ETag of the " + what + " is none of those in If-Match; read it again, and decide again",
+	}
+}
+
+// etag returns the ETag of a revision.
+func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
 
 // parseIfMatch returns the revisions that an If-Match header names; nil for "*". Weak tags never match here, and tags of
 // another form are not ours: neither is in the list.

@@ -241,7 +241,7 @@ const codesKey = "codes"
 // register adds an operation whose calls to the host have a deadline, and whose errors are problems.
 func register[I, O any](api huma.API, op huma.Operation, timeout time.Duration, handler func(context.Context, *I) (*O, error)) {
 	codes, _ := op.Metadata[codesKey].([]schema.ErrorCode)
-	if op.Method == http.MethodPost || op.Method == http.MethodPut {
+	if slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch}, op.Method) {
 		codes = append(codes, schema.CodeKeyReused)
 		op.Parameters = append(op.Parameters, onceParameter())
 	}
@@ -261,7 +261,14 @@ func register[I, O any](api huma.API, op huma.Operation, timeout time.Duration, 
 		}
 		return nil, p
 	})
+	if op.Method == http.MethodPatch {
+		content := api.OpenAPI().Paths[op.Path].Patch.RequestBody.Content
+		content[mergePatch] = content[fiber.MIMEApplicationJSON] // huma reads whatever ends in +json
+	}
 }
+
+// mergePatch is the media type of what changes a thing, see RFC 7396.
+const mergePatch = "application/merge-patch+json"
 
 // OpenAPI returns the OpenAPI 3.1 document of the API: the one that is served at /openapi.json.
 func OpenAPI() []byte {
@@ -279,7 +286,7 @@ func marshalOpenAPI(api huma.API) []byte {
 	delete(schemas, "ErrorModel") // huma registers its own model of an error, whether it is used or not
 	delete(schemas, "ErrorDetail")
 	for name, model := range schemas {
-		if !slices.Contains([]string{"SendBody", "RouteBody", "StoreMemoryBody"}, name) {
+		if !slices.Contains([]string{"SendBody", "RouteBody", "StoreMemoryBody", "CreateConversationBody"}, name) {
 			model.AdditionalProperties = nil // clients must not mind what a later version adds to an answer
 		}
 	}

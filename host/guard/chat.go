@@ -101,6 +101,61 @@ func (g chat) Conversations(ctx context.Context, q schema.ConversationsQuery) (s
 	return page, err
 }
 
+func (g chat) CreateConversation(ctx context.Context, n schema.NewConversation) (schema.ConversationSummary, error) {
+	c, err := reader(ctx)
+	if err != nil {
+		return schema.ConversationSummary{}, err
+	}
+	if err := n.Validate(); err != nil {
+		return schema.ConversationSummary{}, err
+	}
+	if err := needOn(c, schema.ScopeChat, func() error { return lookAt(ctx, g.agents, n.AgentID) }); err != nil {
+		return schema.ConversationSummary{}, err
+	}
+	return g.next.CreateConversation(ctx, n)
+}
+
+func (g chat) UpdateConversation(ctx context.Context, id string, p schema.ConversationPatch) (schema.ConversationSummary, error) {
+	if err := g.mayChange(ctx, id, p.Validate); err != nil {
+		return schema.ConversationSummary{}, err
+	}
+	return g.next.UpdateConversation(ctx, id, p)
+}
+
+func (g chat) DeleteConversation(ctx context.Context, id string, ifRevision int64) error {
+	if err := g.mayChange(ctx, id, nil); err != nil {
+		return err
+	}
+	return g.next.DeleteConversation(ctx, id, ifRevision)
+}
+
+// mayChange checks everything before an act on a conversation: it must be the caller's own, whatever else the caller may see.
+func (g chat) mayChange(ctx context.Context, id string, validate func() error) error {
+	c, err := reader(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkID("conversationId", id); err != nil {
+		return err
+	}
+	if validate != nil {
+		if err := validate(); err != nil {
+			return err
+		}
+	}
+	conversation, err := g.Conversation(ctx, schema.ConversationQuery{ID: id, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if err := need(c, schema.ScopeChat); err != nil {
+		return err
+	}
+	if conversation.Principal != c.Principal {
+		return schema.Errorf(schema.CodePermissionDenied, "conversation %s belongs to somebody else; only its owner may change or delete it", id)
+	}
+	return nil
+}
+
 func (g chat) Runs(ctx context.Context, q schema.RunsQuery) (schema.RunPage, error) {
 	c, err := reader(ctx)
 	if err != nil {

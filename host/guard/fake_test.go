@@ -77,6 +77,18 @@ func (c chat) Conversation(_ context.Context, q schema.ConversationQuery) (schem
 func (c chat) Conversations(context.Context, schema.ConversationsQuery) (schema.ConversationPage, error) {
 	return schema.ConversationPage{Conversations: []schema.ConversationSummary{{Principal: "alice"}, {Principal: "bob"}, {}}}, nil
 }
+func (c chat) CreateConversation(_ context.Context, n schema.NewConversation) (schema.ConversationSummary, error) {
+	c.act("create")
+	return schema.ConversationSummary{ID: n.ID}, nil
+}
+func (c chat) UpdateConversation(_ context.Context, id string, _ schema.ConversationPatch) (schema.ConversationSummary, error) {
+	c.act("update")
+	return schema.ConversationSummary{ID: id}, find(id, "conv_1")
+}
+func (c chat) DeleteConversation(_ context.Context, id string, _ int64) error {
+	c.act("delete")
+	return find(id, "conv_1")
+}
 func (c chat) Runs(context.Context, schema.RunsQuery) (schema.RunPage, error) {
 	return schema.RunPage{Runs: []schema.Run{{Principal: "alice"}, {Principal: "bob"}, {}}}, nil
 }

@@ -61,6 +61,20 @@ func store(m schema.NewMemory) func(context.Context, schema.Services) error {
 	return func(ctx context.Context, s schema.Services) error { return second(s.Memory.Store(ctx, m)) }
 }
 
+func create(n schema.NewConversation) func(context.Context, schema.Services) error {
+	return func(ctx context.Context, s schema.Services) error { return second(s.Chat.CreateConversation(ctx, n)) }
+}
+
+func rename(id string, title schema.Field[string]) func(context.Context, schema.Services) error {
+	return func(ctx context.Context, s schema.Services) error {
+		return second(s.Chat.UpdateConversation(ctx, id, schema.ConversationPatch{Title: title}))
+	}
+}
+
+func remove(id string) func(context.Context, schema.Services) error {
+	return func(ctx context.Context, s schema.Services) error { return s.Chat.DeleteConversation(ctx, id, 0) }
+}
+
 func subscribe(q schema.EventQuery) func(context.Context, schema.Services) error {
 	return func(ctx context.Context, s schema.Services) error {
 		for _, err := range s.Events.Subscribe(ctx, q) {
@@ -120,6 +134,16 @@ func chatCalls() []call {
 		{"conversations bad", func(ctx context.Context, s schema.Services) error {
 			return second(s.Chat.Conversations(ctx, schema.ConversationsQuery{Cursor: "\xff"}))
 		}, invalid, invalid, invalid, ""},
+		{"create", create(schema.NewConversation{ID: "c", AgentID: "nyx"}), denied, ok, ok, "create"},
+		{"create for nobody", create(schema.NewConversation{AgentID: "nobody"}), notFound, ok, ok, "create"},
+		{"create bad", create(schema.NewConversation{ID: "a b"}), invalid, invalid, invalid, ""},
+		{"rename", rename("conv_1", schema.Set("x")), denied, ok, denied, "update"},
+		{"rename unknown", rename("conv_2", schema.Set("x")), notFound, notFound, notFound, ""},
+		{"rename bad", rename("conv_1", schema.Set(" ")), invalid, invalid, invalid, ""},
+		{"rename bad id", rename("a b", schema.Set("x")), invalid, invalid, invalid, ""},
+		{"delete conversation", remove("conv_1"), denied, ok, denied, "delete"},
+		{"delete conversation unknown", remove("conv_2"), notFound, notFound, notFound, ""},
+		{"delete conversation bad", remove(""), invalid, invalid, invalid, ""},
 		{"run", func(ctx context.Context, s schema.Services) error { return second(s.Chat.Run(ctx, "run_1")) }, ok, ok, ok, ""},
 		{"run unknown", func(ctx context.Context, s schema.Services) error { return second(s.Chat.Run(ctx, "run_2")) }, notFound, notFound, notFound, ""},
 		{"run bad", func(ctx context.Context, s schema.Services) error { return second(s.Chat.Run(ctx, "")) }, invalid, invalid, invalid, ""},
@@ -204,6 +228,8 @@ func TestForeignThings(t *testing.T) {
 	bob := as("bob", schema.ScopeChat)
 	for name, err := range map[string]error{
 		"conversation": second(s.Chat.Conversation(bob, schema.ConversationQuery{ID: "conv_1"})),
+		"rename":       second(s.Chat.UpdateConversation(bob, "conv_1", schema.ConversationPatch{Title: schema.Set("x")})),
+		"remove":       s.Chat.DeleteConversation(bob, "conv_1", 0),
 		"run":          second(s.Chat.Run(bob, "run_1")),
 		"cancel":       second(s.Chat.Cancel(bob, "run_1")),
 		"get":          second(s.Memory.Get(bob, "nyx", "own")),

@@ -37,6 +37,7 @@ func testChat(s *suite) {
 	})
 	s.test("stop-ends-unfinished-turns", chatStopAgent)
 	testConversations(s)
+	testConversationChanges(s)
 	testOrder(s)
 	testRouting(s)
 }

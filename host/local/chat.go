@@ -89,6 +89,11 @@ type intake struct {
 	route     *schema.RouteDecision
 }
 
+// mayBegin reports whether the message may begin a conversation of its id.
+func (in intake) mayBegin() bool {
+	return in.fresh || !strings.HasPrefix(in.ConversationID, conversationPrefix)
+}
+
 // accept makes the turn durable and queues it, unless the request repeats one that did.
 func (s chat) accept(ctx context.Context, r schema.SendRequest) (schema.Accepted, error) {
 	caller, err := someone(ctx)
@@ -140,7 +145,7 @@ func (s chat) complete(ctx context.Context, in *intake) error {
 			return s.fault("find conversation", err)
 		}
 	}
-	if !known && !in.fresh && strings.HasPrefix(in.ConversationID, conversationPrefix) {
+	if !known && !in.mayBegin() {
 		return notFound("conversation", in.ConversationID)
 	}
 	if in.AgentID == "" {
@@ -219,8 +224,11 @@ func (s chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, e
 // place finds or makes the conversation, carries out what the sender wants of an unfinished turn in it, and returns how many
 // of its turns come before this one.
 func (s chat) place(tx store.Tx, in intake) (key int64, ahead int, err error) {
-	key, err = tx.ConversationKey(in.principal, in.ConversationID)
+	key, c, err := tx.ConversationOf(store.Viewer{Principal: in.principal}, in.ConversationID)
 	if errors.Is(err, store.ErrNotFound) {
+		if !in.mayBegin() { // it was deleted a moment ago
+			return 0, 0, notFound("conversation", in.ConversationID)
+		}
 		now := s.now()
 		key, err = tx.InsertConversation(schema.ConversationSummary{
 			ID: in.ConversationID, Principal: in.principal, Title: title(in.Message), AgentID: in.AgentID, CreatedAt: now, UpdatedAt: now,
@@ -239,7 +247,7 @@ func (s chat) place(tx store.Tx, in intake) (key int64, ahead int, err error) {
 	case ahead > 0 && in.OnBusy == schema.BusyReject:
 		return 0, 0, conversationBusy(in.ConversationID, unfinished[0])
 	case ahead > 0 && in.OnBusy == schema.BusyInterrupt:
-		if err := s.interrupt(tx, unfinished[0]); err != nil {
+		if err := s.cancelFor(tx, unfinished[0], schema.ReasonInterrupted); err != nil {
 			return 0, 0, err
 		}
 		ahead--
@@ -248,14 +256,28 @@ func (s chat) place(tx store.Tx, in intake) (key int64, ahead int, err error) {
 		return 0, 0, busy("conversation %s has %d turns waiting, which is all that it takes; try again when one is over",
 			in.ConversationID, ahead-1)
 	}
-	return key, ahead, tx.SetConversationAgent(key, in.AgentID)
+	return key, ahead, s.takeUp(tx, key, c, in)
 }
 
-// interrupt cancels a run in favour of a later message.
-func (s chat) interrupt(tx store.Tx, id string) error {
+// takeUp notes what a message changes in its conversation: whom it is with, and that it is not put away any more.
+func (s chat) takeUp(tx store.Tx, key int64, c schema.ConversationSummary, in intake) error {
+	before := c
+	c.AgentID, c.Archived = in.AgentID, false
+	if c.MessageCount == 0 && c.Title == "" {
+		c.Title = title(in.Message)
+	}
+	if c == before {
+		return nil
+	}
+	c.UpdatedAt = s.now()
+	return tx.UpdateConversation(key, c)
+}
+
+// cancelFor cancels an unfinished run because of something else that happens in the same transaction.
+func (s chat) cancelFor(tx store.Tx, id, reason string) error {
 	run, err := tx.Run(id)
 	if err == nil {
-		_, err = s.endRun(tx, run, schema.RunCancelled, schema.ReasonInterrupted, "")
+		_, err = s.endRun(tx, run, schema.RunCancelled, reason, "")
 	}
 	return err
 }

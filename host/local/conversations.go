@@ -50,7 +50,7 @@ func (s chat) Conversations(ctx context.Context, q schema.ConversationsQuery) (s
 	var page schema.ConversationPage
 	err = s.store.View(ctx, func(r store.Reader) error {
 		all, numbers, err := r.Conversations(store.ConversationsQuery{
-			Viewer: viewer(ctx), AgentID: q.AgentID, Before: before, Limit: limit + 1,
+			Viewer: viewer(ctx), AgentID: q.AgentID, Archived: q.Archived, Before: before, Limit: limit + 1,
 		})
 		if len(all) > limit {
 			all = all[:limit]

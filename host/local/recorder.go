@@ -49,7 +49,7 @@ func (rec *recorder) transaction() func(store.Tx) error {
 			mine, rec.steps = rec.steps, nil
 			rec.mu.Unlock()
 		}
-		if err := stillRunning(tx, rec.runID); err != nil {
+		if _, err := runAt(tx, rec.runID, schema.RunRunning); err != nil {
 			return err
 		}
 		for _, step := range mine {
@@ -61,12 +61,13 @@ func (rec *recorder) transaction() func(store.Tx) error {
 	}
 }
 
-func stillRunning(tx store.Tx, runID string) error {
-	run, err := tx.Run(runID)
-	if err == nil && run.Status != schema.RunRunning {
-		return errRunOver
+// runAt returns a run that must have a status: errRunOver if it has another one, or was deleted with its conversation.
+func runAt(tx store.Tx, id string, status schema.RunStatus) (schema.Run, error) {
+	run, err := tx.Run(id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && run.Status != status {
+		return run, errRunOver
 	}
-	return err
+	return run, err
 }
 
 // reap looks at what is done, without waiting.

@@ -60,7 +60,10 @@ func (r *Runtime) failRun(id string, why error) error {
 	text := clip(strings.ToValidUTF8(why.Error(), "\uFFFD"), maxErrorBytes)
 	return r.store.Update(context.Background(), func(tx store.Tx) error {
 		run, err := tx.Run(id)
-		if err != nil || run.Status.Terminal() {
+		if errors.Is(err, store.ErrNotFound) || err == nil && run.Status.Terminal() {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		_, err = r.endRun(tx, run, schema.RunFailed, schema.ReasonBrainError, text)
@@ -71,12 +74,9 @@ func (r *Runtime) failRun(id string, why error) error {
 // start makes the run running.
 func (p *performance) start() error {
 	return unkept(p.store.Update(context.Background(), func(tx store.Tx) error {
-		run, err := tx.Run(p.run.ID)
+		run, err := runAt(tx, p.run.ID, schema.RunQueued)
 		if err != nil {
 			return err
-		}
-		if run.Status != schema.RunQueued {
-			return errRunOver
 		}
 		now := p.now()
 		run.Status, run.StartedAt = schema.RunRunning, &now
@@ -194,12 +194,9 @@ func before(page []schema.Message, id string) []schema.Message {
 func (p *performance) finish() error {
 	id := p.ids.next(messagePrefix)
 	return unkept(p.store.Update(context.Background(), func(tx store.Tx) error {
-		run, err := tx.Run(p.run.ID)
+		run, err := runAt(tx, p.run.ID, schema.RunRunning)
 		if err != nil {
 			return err
-		}
-		if run.Status != schema.RunRunning {
-			return errRunOver
 		}
 		now := p.now()
 		reply := schema.Message{

@@ -49,9 +49,12 @@ type Tx interface {
 	PutAgent(a Agent) error // inserts or replaces
 	SetEmotion(agentID string, e schema.Emotion, at time.Time) error
 
-	InsertConversation(c schema.ConversationSummary) (key int64, err error) // ErrExists
+	InsertConversation(c schema.ConversationSummary) (key int64, err error) // of revision 1, the last changed; ErrExists
 	InsertMessage(conversation int64, m schema.Message) error               // counts it, and makes the conversation the last changed
-	SetConversationAgent(conversation int64, agentID string) error
+	// UpdateConversation changes the title, the agent and whether it is archived, counts the change in its revision, and makes
+	// the conversation the last changed, at c.UpdatedAt.
+	UpdateConversation(conversation int64, c schema.ConversationSummary) error
+	DeleteConversation(conversation int64) error      // with its messages and runs, none of which may be unfinished
 	InsertRun(conversation int64, r schema.Run) error // ErrExists
 	UpdateRun(r schema.Run) error                     // status, reason, error, reply and times
 
@@ -86,6 +89,9 @@ type Reader interface {
 	// Messages returns up to limit messages before the number before (0 = the newest), in the order in which they were
 	// written, and the number of the first one.
 	Messages(conversation, before int64, limit int) ([]schema.Message, int64, error)
+	// MessagesAfter returns up to limit messages after the number after, in the order in which they were written, and the
+	// number of the last one.
+	MessagesAfter(conversation, after int64, limit int) ([]schema.Message, int64, error)
 
 	Message(id string) (schema.Message, error)
 
@@ -130,10 +136,11 @@ type Viewer struct {
 
 // ConversationsQuery selects conversations.
 type ConversationsQuery struct {
-	Viewer  Viewer
-	AgentID string // "" = any
-	Before  int64  // only those with a smaller change number; 0 = from the start
-	Limit   int
+	Viewer   Viewer
+	AgentID  string          // "" = any
+	Archived schema.Archived // "" = those that are not
+	Before   int64           // only those with a smaller change number; 0 = from the start
+	Limit    int
 }
 
 // RunsQuery selects runs.

@@ -125,24 +125,24 @@ func ToAgentPatch(id string, p schema.AgentPatch) (*pb.UpdateAgentRequest, error
 		return nil, err
 	}
 	m := &pb.UpdateAgentRequest{Id: id, IfRevision: p.IfRevision, Values: &pb.Agent{}}
-	note(m, memberName, p.Name, func() { m.Values.Name = p.Name.Value })
-	note(m, memberDescription, p.Description, func() { m.Values.Description = p.Description.Value })
-	note(m, memberSkills, p.Skills, func() { m.Values.Skills = p.Skills.Value })
-	note(m, memberPersona, p.Persona, func() { m.Values.Persona = p.Persona.Value })
-	note(m, memberBrain, p.Brain, func() { m.Values.Brain = brain })
-	note(m, memberMetadata, p.Metadata, func() { m.Values.Metadata = metadata })
+	note(&m.Set, &m.Clear, memberName, p.Name, func() { m.Values.Name = p.Name.Value })
+	note(&m.Set, &m.Clear, memberDescription, p.Description, func() { m.Values.Description = p.Description.Value })
+	note(&m.Set, &m.Clear, memberSkills, p.Skills, func() { m.Values.Skills = p.Skills.Value })
+	note(&m.Set, &m.Clear, memberPersona, p.Persona, func() { m.Values.Persona = p.Persona.Value })
+	note(&m.Set, &m.Clear, memberBrain, p.Brain, func() { m.Values.Brain = brain })
+	note(&m.Set, &m.Clear, memberMetadata, p.Metadata, func() { m.Values.Metadata = metadata })
 	return m, nil
 }
 
-// note records what a patch does to one member, and calls set if it replaces the value.
-func note[T any](m *pb.UpdateAgentRequest, member string, f schema.Field[T], set func()) {
+// note records what a patch does to one member, and calls put if it replaces the value.
+func note[T any](set, cleared *[]string, member string, f schema.Field[T], put func()) {
 	switch {
 	case !f.Present:
 	case f.Null:
-		m.Clear = append(m.Clear, member)
+		*cleared = append(*cleared, member)
 	default:
-		m.Set = append(m.Set, member)
-		set()
+		*set = append(*set, member)
+		put()
 	}
 }
 

@@ -46,6 +46,29 @@ func (c chatClient) Conversations(ctx context.Context, q schema.ConversationsQue
 	return unary(ctx, c.rpc.ListConversations, req, FromConversationPage)
 }
 
+func (c chatClient) CreateConversation(ctx context.Context, n schema.NewConversation) (schema.ConversationSummary, error) {
+	req := ToNewConversation(n)
+	req.Caller = callerOf(ctx)
+	return unary(ctx, c.rpc.CreateConversation, req, func(r *pb.CreateConversationResponse) (schema.ConversationSummary, error) {
+		return FromConversationSummary(r.GetConversation())
+	})
+}
+
+func (c chatClient) UpdateConversation(ctx context.Context, id string, p schema.ConversationPatch) (schema.ConversationSummary, error) {
+	req := ToConversationPatch(id, p)
+	req.Caller = callerOf(ctx)
+	return unary(ctx, c.rpc.UpdateConversation, req, func(r *pb.UpdateConversationResponse) (schema.ConversationSummary, error) {
+		return FromConversationSummary(r.GetConversation())
+	})
+}
+
+func (c chatClient) DeleteConversation(ctx context.Context, id string, ifRevision int64) error {
+	_, err := unary(ctx, c.rpc.DeleteConversation,
+		&pb.DeleteConversationRequest{Caller: callerOf(ctx), Id: id, IfRevision: ifRevision},
+		func(*pb.DeleteConversationResponse) (struct{}, error) { return struct{}{}, nil })
+	return err
+}
+
 func (c chatClient) Runs(ctx context.Context, q schema.RunsQuery) (schema.RunPage, error) {
 	req := ToRunsQuery(q)
 	req.Caller = callerOf(ctx)
@@ -116,6 +139,36 @@ func (s chatServer) ListConversations(
 			p, err := s.svc.Conversations(ctx, q)
 			return ToConversationPage(p), err
 		}, (*pb.ListConversationsResponse).GetConversations)
+	})
+}
+
+func (s chatServer) CreateConversation(
+	ctx context.Context, m *pb.CreateConversationRequest,
+) (*pb.CreateConversationResponse, error) {
+	return serve(ctx, s.server, m.GetCaller(), func(ctx context.Context) (*pb.CreateConversationResponse, error) {
+		c, err := s.svc.CreateConversation(ctx, FromNewConversation(m))
+		return &pb.CreateConversationResponse{Conversation: ToConversationSummary(c)}, err
+	})
+}
+
+func (s chatServer) UpdateConversation(
+	ctx context.Context, m *pb.UpdateConversationRequest,
+) (*pb.UpdateConversationResponse, error) {
+	return serve(ctx, s.server, m.GetCaller(), func(ctx context.Context) (*pb.UpdateConversationResponse, error) {
+		id, p, err := FromConversationPatch(m)
+		if err != nil {
+			return nil, badRequest(err)
+		}
+		c, err := s.svc.UpdateConversation(ctx, id, p)
+		return &pb.UpdateConversationResponse{Conversation: ToConversationSummary(c)}, err
+	})
+}
+
+func (s chatServer) DeleteConversation(
+	ctx context.Context, m *pb.DeleteConversationRequest,
+) (*pb.DeleteConversationResponse, error) {
+	return serve(ctx, s.server, m.GetCaller(), func(ctx context.Context) (*pb.DeleteConversationResponse, error) {
+		return &pb.DeleteConversationResponse{}, s.svc.DeleteConversation(ctx, m.GetId(), m.GetIfRevision())
 	})
 }
 

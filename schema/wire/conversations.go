@@ -11,7 +11,7 @@ import (
 func ToConversationSummary(c schema.ConversationSummary) *pb.ConversationSummary {
 	return &pb.ConversationSummary{
 		Id: c.ID, Principal: c.Principal, Title: c.Title, AgentId: c.AgentID, MessageCount: c.MessageCount,
-		CreatedAt: toTime(c.CreatedAt), UpdatedAt: toTime(c.UpdatedAt),
+		CreatedAt: toTime(c.CreatedAt), UpdatedAt: toTime(c.UpdatedAt), Archived: c.Archived, Revision: c.Revision,
 	}
 }
 
@@ -31,6 +31,7 @@ func FromConversationSummary(m *pb.ConversationSummary) (schema.ConversationSumm
 	return schema.ConversationSummary{
 		ID: m.GetId(), Principal: m.GetPrincipal(), Title: m.GetTitle(), AgentID: m.GetAgentId(),
 		MessageCount: m.GetMessageCount(), CreatedAt: created, UpdatedAt: updated,
+		Archived: m.GetArchived(), Revision: m.GetRevision(),
 	}, nil
 }
 
@@ -88,10 +89,14 @@ func FromConversationQuery(m *pb.GetConversationRequest) schema.ConversationQuer
 
 // ToConversationsQuery converts a query.
 func ToConversationsQuery(q schema.ConversationsQuery) *pb.ListConversationsRequest {
-	return &pb.ListConversationsRequest{AgentId: q.AgentID, Limit: toInt32(q.Limit), Cursor: q.Cursor}
+	return &pb.ListConversationsRequest{
+		AgentId: q.AgentID, Archived: string(q.Archived), Limit: toInt32(q.Limit), Cursor: q.Cursor,
+	}
 }
 
 // FromConversationsQuery converts a query.
 func FromConversationsQuery(m *pb.ListConversationsRequest) schema.ConversationsQuery {
-	return schema.ConversationsQuery{AgentID: m.GetAgentId(), Limit: int(m.GetLimit()), Cursor: m.GetCursor()}
+	return schema.ConversationsQuery{
+		AgentID: m.GetAgentId(), Archived: schema.Archived(m.GetArchived()), Limit: int(m.GetLimit()), Cursor: m.GetCursor(),
+	}
 }

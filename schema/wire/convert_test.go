@@ -51,6 +51,12 @@ type patched struct {
 	Patch schema.AgentPatch
 }
 
+// patchedConversation is a patch with the conversation that it is for.
+type patchedConversation struct {
+	ID    string
+	Patch schema.ConversationPatch
+}
+
 func conversions() []conversion {
 	return []conversion{
 		pair("caller", sure(wire.ToCaller), sure(wire.FromCaller)),
@@ -78,6 +84,15 @@ func conversions() []conversion {
 		pair("conversation", sure(wire.ToConversation), wire.FromConversation),
 		pair("conversation summary", sure(wire.ToConversationSummary), wire.FromConversationSummary),
 		pair("conversation page", sure(wire.ToConversationPage), wire.FromConversationPage),
+		pair("new conversation", sure(wire.ToNewConversation), sure(wire.FromNewConversation)),
+		pair("conversation patch",
+			sure(func(p patchedConversation) *pb.UpdateConversationRequest {
+				return wire.ToConversationPatch(p.ID, p.Patch)
+			}),
+			func(m *pb.UpdateConversationRequest) (patchedConversation, error) {
+				id, p, err := wire.FromConversationPatch(m)
+				return patchedConversation{id, p}, err
+			}),
 		pair("conversation query", sure(wire.ToConversationQuery), sure(wire.FromConversationQuery)),
 		pair("conversations query", sure(wire.ToConversationsQuery), sure(wire.FromConversationsQuery)),
 		pair("memory item", wire.ToMemoryItem, wire.FromMemoryItem),
@@ -203,6 +218,7 @@ func generators() rapid.MakeConfig {
 			reflect.TypeFor[time.Time]():                   when.AsAny(),
 			reflect.TypeFor[schema.ChatEvent]():            rapid.Custom(drawChatEvent).AsAny(),
 			reflect.TypeFor[schema.Field[string]]():        field(rapid.String()),
+			reflect.TypeFor[schema.Field[bool]]():          field(rapid.Bool()),
 			reflect.TypeFor[schema.Field[[]string]]():      field(rapid.SliceOf(rapid.String())),
 			reflect.TypeFor[schema.Field[schema.Object]](): field(object),
 			reflect.TypeFor[schema.Field[schema.Brain]]():  field(rapid.Custom(drawBrain)),
@@ -309,6 +325,15 @@ func TestPatchRefusesWhatItDoesNotKnow(t *testing.T) {
 	} {
 		if _, p, err := wire.FromAgentPatch(m); err == nil {
 			t.Errorf("%s: read as %+v", name, p)
+		}
+	}
+	for name, m := range map[string]*pb.UpdateConversationRequest{
+		"set":   {Set: []string{"title", "colour"}},
+		"clear": {Clear: []string{"id"}},
+		"both":  {Set: []string{"title"}, Clear: []string{"title"}},
+	} {
+		if _, p, err := wire.FromConversationPatch(m); err == nil {
+			t.Errorf("%s of a conversation: read as %+v", name, p)
 		}
 	}
 }

@@ -67,6 +67,13 @@ func (f fakeChat) Conversation(ctx context.Context, q schema.ConversationQuery) 
 func (f fakeChat) Conversations(ctx context.Context, q schema.ConversationsQuery) (schema.ConversationPage, error) {
 	return schema.ConversationPage{NextCursor: q.AgentID}, f.any(ctx)
 }
+func (f fakeChat) CreateConversation(ctx context.Context, c schema.NewConversation) (schema.ConversationSummary, error) {
+	return schema.ConversationSummary{ID: c.ID}, f.any(ctx)
+}
+func (f fakeChat) UpdateConversation(ctx context.Context, id string, p schema.ConversationPatch) (schema.ConversationSummary, error) {
+	return schema.ConversationSummary{ID: id, Title: p.Title.Value}, f.any(ctx)
+}
+func (f fakeChat) DeleteConversation(ctx context.Context, _ string, _ int64) error { return f.any(ctx) }
 func (f fakeChat) Runs(ctx context.Context, q schema.RunsQuery) (schema.RunPage, error) {
 	return schema.RunPage{NextCursor: q.AgentID}, f.any(ctx)
 }
@@ -113,6 +120,9 @@ func everyCall(ctx context.Context, s schema.Services, text string) map[string]e
 	_, errs["chat.Route"] = s.Chat.Route(ctx, schema.RouteRequest{Message: text})
 	_, errs["chat.Conversation"] = s.Chat.Conversation(ctx, schema.ConversationQuery{ID: text})
 	_, errs["chat.Conversations"] = s.Chat.Conversations(ctx, schema.ConversationsQuery{AgentID: text})
+	_, errs["chat.CreateConversation"] = s.Chat.CreateConversation(ctx, schema.NewConversation{Title: text})
+	_, errs["chat.UpdateConversation"] = s.Chat.UpdateConversation(ctx, "c", schema.ConversationPatch{Title: schema.Set(text)})
+	errs["chat.DeleteConversation"] = s.Chat.DeleteConversation(ctx, text, 0)
 	_, errs["chat.Run"] = s.Chat.Run(ctx, text)
 	_, errs["chat.Runs"] = s.Chat.Runs(ctx, schema.RunsQuery{ConversationID: text, AgentID: text})
 	_, errs["chat.Cancel"] = s.Chat.Cancel(ctx, text)

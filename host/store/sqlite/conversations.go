@@ -8,11 +8,12 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-const conversationColumns = `c.key, c.id, c.principal, c.title, c.agent_id, c.message_count, c.created_at, c.updated_at, c.changed`
+const conversationColumns = `c.key, c.id, c.principal, c.title, c.agent_id, c.message_count,
+	c.archived, c.revision, c.created_at, c.updated_at, c.changed`
 
 func scanConversation(row scanner) (key, changed int64, c schema.ConversationSummary, err error) {
 	var created, updated int64
-	err = row.Scan(&key, &c.ID, &c.Principal, &c.Title, &c.AgentID, &c.MessageCount, &created, &updated, &changed)
+	err = row.Scan(&key, &c.ID, &c.Principal, &c.Title, &c.AgentID, &c.MessageCount, &c.Archived, &c.Revision, &created, &updated, &changed)
 	c.CreatedAt, c.UpdatedAt = timeAt(created), timeAt(updated)
 	return key, changed, c, err
 }
@@ -53,6 +54,10 @@ func (s *session) Conversations(q store.ConversationsQuery) ([]schema.Conversati
 		query += `c.agent_id = ? AND `
 		args = append(args, q.AgentID)
 	}
+	if q.Archived != schema.ArchivedAny {
+		query += `c.archived = ? AND `
+		args = append(args, q.Archived == schema.ArchivedOnly)
+	}
 	before := q.Before
 	if before == 0 {
 		before = 1<<63 - 1
@@ -67,19 +72,34 @@ func (s *session) Conversations(q store.ConversationsQuery) ([]schema.Conversati
 	return all, numbers, err
 }
 
+// lastChange is the number of the change that is being made. They grow with every change of any conversation, which is the
+// exact order of change, whatever the clock did.
+const lastChange = `(SELECT coalesce(max(changed), 0) + 1 FROM conversations)`
+
 // InsertConversation inserts a conversation without messages.
 func (t *tx) InsertConversation(c schema.ConversationSummary) (int64, error) {
 	r, err := t.exec(`INSERT INTO conversations (principal, id, title, agent_id, message_count, changed, created_at, updated_at)
-		VALUES (?, ?, ?, ?, 0, 0, ?, ?)`, c.Principal, c.ID, c.Title, c.AgentID, nanos(c.CreatedAt), nanos(c.UpdatedAt))
+		VALUES (?, ?, ?, ?, 0, `+lastChange+`, ?, ?)`, c.Principal, c.ID, c.Title, c.AgentID, nanos(c.CreatedAt), nanos(c.UpdatedAt))
 	if err != nil {
 		return 0, err
 	}
 	return r.LastInsertId()
 }
 
-// SetConversationAgent says which agent was spoken to last.
-func (t *tx) SetConversationAgent(conversation int64, agentID string) error {
-	return t.execOne(`UPDATE conversations SET agent_id = ? WHERE key = ?`, agentID, conversation)
+// UpdateConversation changes what changes in a conversation beside its messages.
+func (t *tx) UpdateConversation(conversation int64, c schema.ConversationSummary) error {
+	return t.execOne(`UPDATE conversations SET title = ?, agent_id = ?, archived = ?, revision = revision + 1, changed = `+lastChange+`,
+		updated_at = ? WHERE key = ?`, c.Title, c.AgentID, c.Archived, nanos(c.UpdatedAt), conversation)
+}
+
+// DeleteConversation deletes a conversation with everything that refers to it.
+func (t *tx) DeleteConversation(conversation int64) error {
+	for _, query := range []string{`DELETE FROM runs WHERE conversation = ?`, `DELETE FROM messages WHERE conversation = ?`} {
+		if _, err := t.exec(query, conversation); err != nil {
+			return err
+		}
+	}
+	return t.execOne(`DELETE FROM conversations WHERE key = ?`, conversation)
 }
 
 // InsertMessage appends a message to a conversation.
@@ -92,17 +112,12 @@ func (t *tx) InsertMessage(conversation int64, m schema.Message) error {
 		}
 		emotion = enc
 	}
-	r, err := t.exec(`INSERT INTO messages (id, conversation, role, content, agent_id, run_id, emotion, partial, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, m.ID, conversation, string(m.Role), m.Content, m.AgentID, m.RunID, emotion, m.Partial, nanos(m.CreatedAt))
-	if err != nil {
+	if _, err := t.exec(`INSERT INTO messages (id, conversation, role, content, agent_id, run_id, emotion, partial, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, m.ID, conversation, string(m.Role), m.Content, m.AgentID, m.RunID, emotion, m.Partial, nanos(m.CreatedAt)); err != nil {
 		return err
 	}
-	number, err := r.LastInsertId()
-	if err != nil {
-		return err
-	}
-	return t.execOne(`UPDATE conversations SET message_count = message_count + 1, changed = ?, updated_at = ? WHERE key = ?`,
-		number, nanos(m.CreatedAt), conversation)
+	return t.execOne(`UPDATE conversations SET message_count = message_count + 1, revision = revision + 1, changed = `+lastChange+`,
+		updated_at = ? WHERE key = ?`, nanos(m.CreatedAt), conversation)
 }
 
 const selectMessages = `SELECT m.number, m.id, c.id, m.role, m.content, m.agent_id, m.run_id, m.emotion, m.partial, m.created_at
@@ -135,14 +150,22 @@ func (s *session) Messages(conversation, before int64, limit int) ([]schema.Mess
 	if before == 0 {
 		before = 1<<63 - 1
 	}
-	var page []schema.Message
-	var first int64
-	err := s.rows(selectMessages+`WHERE m.conversation = ? AND m.number < ? ORDER BY m.number DESC LIMIT ?`,
-		[]any{conversation, before, limit}, func(row scanner) error {
-			m, number, err := scanMessage(row)
-			page, first = append(page, m), number
-			return err
-		})
+	page, first, err := s.messages(`WHERE m.conversation = ? AND m.number < ? ORDER BY m.number DESC LIMIT ?`, conversation, before, limit)
 	slices.Reverse(page)
 	return page, first, err
+}
+
+// MessagesAfter returns a page of messages that begins after a number.
+func (s *session) MessagesAfter(conversation, after int64, limit int) ([]schema.Message, int64, error) {
+	return s.messages(`WHERE m.conversation = ? AND m.number > ? ORDER BY m.number LIMIT ?`, conversation, after, limit)
+}
+
+// messages returns what is found, and the number of the last row.
+func (s *session) messages(where string, args ...any) (page []schema.Message, last int64, err error) {
+	err = s.rows(selectMessages+where, args, func(row scanner) error {
+		m, number, err := scanMessage(row)
+		page, last = append(page, m), number
+		return err
+	})
+	return page, last, err
 }

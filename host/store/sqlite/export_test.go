@@ -2,8 +2,12 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
 
 	"github.com/stagehouse/stagehouse/host/store"
 )
@@ -41,4 +45,23 @@ func LimitPages(ctx context.Context, s *Store, n int) {
 	if err != nil {
 		panic(err)
 	}
+}
+
+// MigrateTo makes a database as a program of an earlier version left it.
+func MigrateTo(ctx context.Context, path string, version int64) (err error) {
+	db, err := sql.Open("sqlite", dsn(path, "journal_mode(WAL)"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return err
+	}
+	_, err = p.UpTo(ctx, version)
+	return err
 }

@@ -63,13 +63,13 @@ func TestConversationIsKeptWhole(t *testing.T) {
 		if n, err := tx.UnfinishedRuns(key); len(n) != 1 || n[0] != run.ID || err != nil {
 			t.Errorf("unfinished runs %v (%v), want 1", n, err)
 		}
-		return tx.SetConversationAgent(key, "aria")
+		return tx.UpdateConversation(key, schema.ConversationSummary{Title: "U", AgentID: "aria", Archived: true, UpdatedAt: noon.Add(9)})
 	})
 	update(t, s, func(tx store.Tx) error {
 		run.Status, run.Reason, run.Error, run.ReplyID, run.StartedAt, run.FinishedAt = schema.RunFailed, "r", "e", "m4", &finished, &finished
 		return tx.UpdateRun(run)
 	})
-	c.AgentID, c.MessageCount, c.UpdatedAt = "aria", 5, noon.Add(4)
+	c.Title, c.AgentID, c.Archived, c.MessageCount, c.Revision, c.UpdatedAt = "U", "aria", true, 5, 7, noon.Add(9)
 	view(t, s, func(r store.Reader) error {
 		_, got, err := r.ConversationOf(store.Viewer{Principal: "alice"}, "c")
 		same(t, "conversation", got, c)
@@ -82,6 +82,11 @@ func TestConversationIsKeptWhole(t *testing.T) {
 		older, _, _ := r.Messages(key, first, 10)
 		if len(older) != 3 || older[0].ID != "m0" || older[2].ID != "m2" {
 			t.Errorf("older page is %+v", older)
+		}
+		next, last, _ := r.MessagesAfter(key, first-1, 1)
+		rest, _, _ := r.MessagesAfter(key, last, 10)
+		if len(next) != 1 || next[0].ID != "m3" || len(rest) != 1 || rest[0].ID != "m4" {
+			t.Errorf("the pages after m2 are %+v and %+v", next, rest)
 		}
 		return err
 	})

@@ -829,6 +829,8 @@ type ConversationSummary struct {
 	MessageCount  int64                  `protobuf:"varint,5,opt,name=message_count,json=messageCount,proto3" json:"message_count,omitempty"`
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	Archived      bool                   `protobuf:"varint,8,opt,name=archived,proto3" json:"archived,omitempty"`
+	Revision      int64                  `protobuf:"varint,9,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -910,6 +912,20 @@ func (x *ConversationSummary) GetUpdatedAt() *timestamppb.Timestamp {
 		return x.UpdatedAt
 	}
 	return nil
+}
+
+func (x *ConversationSummary) GetArchived() bool {
+	if x != nil {
+		return x.Archived
+	}
+	return false
+}
+
+func (x *ConversationSummary) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
 }
 
 type GetConversationRequest struct {
@@ -1046,6 +1062,7 @@ type ListConversationsRequest struct {
 	AgentId       string                 `protobuf:"bytes,2,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
 	Limit         int32                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	Cursor        string                 `protobuf:"bytes,4,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Archived      string                 `protobuf:"bytes,5,opt,name=archived,proto3" json:"archived,omitempty"` // true, any; empty = those that are not
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1108,6 +1125,13 @@ func (x *ListConversationsRequest) GetCursor() string {
 	return ""
 }
 
+func (x *ListConversationsRequest) GetArchived() string {
+	if x != nil {
+		return x.Archived
+	}
+	return ""
+}
+
 type ListConversationsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Conversations []*ConversationSummary `protobuf:"bytes,1,rep,name=conversations,proto3" json:"conversations,omitempty"`
@@ -1160,6 +1184,343 @@ func (x *ListConversationsResponse) GetNextCursor() string {
 	return ""
 }
 
+type CreateConversationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Caller        *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Title         string                 `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	AgentId       string                 `protobuf:"bytes,4,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateConversationRequest) Reset() {
+	*x = CreateConversationRequest{}
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateConversationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateConversationRequest) ProtoMessage() {}
+
+func (x *CreateConversationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateConversationRequest.ProtoReflect.Descriptor instead.
+func (*CreateConversationRequest) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CreateConversationRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+func (x *CreateConversationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CreateConversationRequest) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *CreateConversationRequest) GetAgentId() string {
+	if x != nil {
+		return x.AgentId
+	}
+	return ""
+}
+
+type CreateConversationResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Conversation  *ConversationSummary   `protobuf:"bytes,1,opt,name=conversation,proto3" json:"conversation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateConversationResponse) Reset() {
+	*x = CreateConversationResponse{}
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateConversationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateConversationResponse) ProtoMessage() {}
+
+func (x *CreateConversationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateConversationResponse.ProtoReflect.Descriptor instead.
+func (*CreateConversationResponse) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CreateConversationResponse) GetConversation() *ConversationSummary {
+	if x != nil {
+		return x.Conversation
+	}
+	return nil
+}
+
+// UpdateConversationRequest changes the fields that are named in `set`, from `values`, and clears those named in `clear`.
+type UpdateConversationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Caller        *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Set           []string               `protobuf:"bytes,3,rep,name=set,proto3" json:"set,omitempty"` // title, archived
+	Clear         []string               `protobuf:"bytes,4,rep,name=clear,proto3" json:"clear,omitempty"`
+	Values        *ConversationSummary   `protobuf:"bytes,5,opt,name=values,proto3" json:"values,omitempty"`
+	IfRevision    int64                  `protobuf:"varint,6,opt,name=if_revision,json=ifRevision,proto3" json:"if_revision,omitempty"` // 0 = whatever the revision is
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateConversationRequest) Reset() {
+	*x = UpdateConversationRequest{}
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateConversationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateConversationRequest) ProtoMessage() {}
+
+func (x *UpdateConversationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateConversationRequest.ProtoReflect.Descriptor instead.
+func (*UpdateConversationRequest) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *UpdateConversationRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+func (x *UpdateConversationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateConversationRequest) GetSet() []string {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *UpdateConversationRequest) GetClear() []string {
+	if x != nil {
+		return x.Clear
+	}
+	return nil
+}
+
+func (x *UpdateConversationRequest) GetValues() *ConversationSummary {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *UpdateConversationRequest) GetIfRevision() int64 {
+	if x != nil {
+		return x.IfRevision
+	}
+	return 0
+}
+
+type UpdateConversationResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Conversation  *ConversationSummary   `protobuf:"bytes,1,opt,name=conversation,proto3" json:"conversation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateConversationResponse) Reset() {
+	*x = UpdateConversationResponse{}
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateConversationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateConversationResponse) ProtoMessage() {}
+
+func (x *UpdateConversationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateConversationResponse.ProtoReflect.Descriptor instead.
+func (*UpdateConversationResponse) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *UpdateConversationResponse) GetConversation() *ConversationSummary {
+	if x != nil {
+		return x.Conversation
+	}
+	return nil
+}
+
+type DeleteConversationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Caller        *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	IfRevision    int64                  `protobuf:"varint,3,opt,name=if_revision,json=ifRevision,proto3" json:"if_revision,omitempty"` // 0 = whatever the revision is
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteConversationRequest) Reset() {
+	*x = DeleteConversationRequest{}
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteConversationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteConversationRequest) ProtoMessage() {}
+
+func (x *DeleteConversationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteConversationRequest.ProtoReflect.Descriptor instead.
+func (*DeleteConversationRequest) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DeleteConversationRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+func (x *DeleteConversationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteConversationRequest) GetIfRevision() int64 {
+	if x != nil {
+		return x.IfRevision
+	}
+	return 0
+}
+
+type DeleteConversationResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteConversationResponse) Reset() {
+	*x = DeleteConversationResponse{}
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteConversationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteConversationResponse) ProtoMessage() {}
+
+func (x *DeleteConversationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteConversationResponse.ProtoReflect.Descriptor instead.
+func (*DeleteConversationResponse) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{20}
+}
+
 type ListRunsRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Caller         *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
@@ -1174,7 +1535,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[15]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1186,7 +1547,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[15]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1199,7 +1560,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{15}
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListRunsRequest) GetCaller() *Caller {
@@ -1254,7 +1615,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[16]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1266,7 +1627,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[16]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1279,7 +1640,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{16}
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListRunsResponse) GetRuns() []*Run {
@@ -1306,7 +1667,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[17]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1318,7 +1679,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[17]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1331,7 +1692,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{17}
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetRunRequest) GetCaller() *Caller {
@@ -1357,7 +1718,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[18]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1730,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[18]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1743,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{18}
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetRunResponse) GetRun() *Run {
@@ -1402,7 +1763,7 @@ type CancelRunRequest struct {
 
 func (x *CancelRunRequest) Reset() {
 	*x = CancelRunRequest{}
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[19]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1775,7 @@ func (x *CancelRunRequest) String() string {
 func (*CancelRunRequest) ProtoMessage() {}
 
 func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[19]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1788,7 @@ func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunRequest.ProtoReflect.Descriptor instead.
 func (*CancelRunRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{19}
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CancelRunRequest) GetCaller() *Caller {
@@ -1453,7 +1814,7 @@ type CancelRunResponse struct {
 
 func (x *CancelRunResponse) Reset() {
 	*x = CancelRunResponse{}
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[20]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1465,7 +1826,7 @@ func (x *CancelRunResponse) String() string {
 func (*CancelRunResponse) ProtoMessage() {}
 
 func (x *CancelRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_chat_proto_msgTypes[20]
+	mi := &file_stagehouse_v1_chat_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1478,7 +1839,7 @@ func (x *CancelRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunResponse.ProtoReflect.Descriptor instead.
 func (*CancelRunResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{20}
+	return file_stagehouse_v1_chat_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CancelRunResponse) GetRun() *Run {
@@ -1561,7 +1922,7 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\x0eRouteCandidate\x12\x19\n" +
 	"\bagent_id\x18\x01 \x01(\tR\aagentId\x12\x14\n" +
 	"\x05score\x18\x02 \x01(\x01R\x05score\x12\x18\n" +
-	"\areasons\x18\x03 \x03(\tR\areasons\"\x8f\x02\n" +
+	"\areasons\x18\x03 \x03(\tR\areasons\"\xc7\x02\n" +
 	"\x13ConversationSummary\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tprincipal\x18\x02 \x01(\tR\tprincipal\x12\x14\n" +
@@ -1571,7 +1932,9 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\x85\x01\n" +
+	"updated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1a\n" +
+	"\barchived\x18\b \x01(\bR\barchived\x12\x1a\n" +
+	"\brevision\x18\t \x01(\x03R\brevision\"\x85\x01\n" +
 	"\x16GetConversationRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n" +
@@ -1581,16 +1944,40 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\fconversation\x18\x01 \x01(\v2\".stagehouse.v1.ConversationSummaryR\fconversation\x122\n" +
 	"\bmessages\x18\x02 \x03(\v2\x16.stagehouse.v1.MessageR\bmessages\x12\x1f\n" +
 	"\vnext_cursor\x18\x03 \x01(\tR\n" +
-	"nextCursor\"\x92\x01\n" +
+	"nextCursor\"\xae\x01\n" +
 	"\x18ListConversationsRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x19\n" +
 	"\bagent_id\x18\x02 \x01(\tR\aagentId\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\x05R\x05limit\x12\x16\n" +
-	"\x06cursor\x18\x04 \x01(\tR\x06cursor\"\x86\x01\n" +
+	"\x06cursor\x18\x04 \x01(\tR\x06cursor\x12\x1a\n" +
+	"\barchived\x18\x05 \x01(\tR\barchived\"\x86\x01\n" +
 	"\x19ListConversationsResponse\x12H\n" +
 	"\rconversations\x18\x01 \x03(\v2\".stagehouse.v1.ConversationSummaryR\rconversations\x12\x1f\n" +
 	"\vnext_cursor\x18\x02 \x01(\tR\n" +
-	"nextCursor\"\xca\x01\n" +
+	"nextCursor\"\x8b\x01\n" +
+	"\x19CreateConversationRequest\x12-\n" +
+	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n" +
+	"\x05title\x18\x03 \x01(\tR\x05title\x12\x19\n" +
+	"\bagent_id\x18\x04 \x01(\tR\aagentId\"d\n" +
+	"\x1aCreateConversationResponse\x12F\n" +
+	"\fconversation\x18\x01 \x01(\v2\".stagehouse.v1.ConversationSummaryR\fconversation\"\xdf\x01\n" +
+	"\x19UpdateConversationRequest\x12-\n" +
+	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x10\n" +
+	"\x03set\x18\x03 \x03(\tR\x03set\x12\x14\n" +
+	"\x05clear\x18\x04 \x03(\tR\x05clear\x12:\n" +
+	"\x06values\x18\x05 \x01(\v2\".stagehouse.v1.ConversationSummaryR\x06values\x12\x1f\n" +
+	"\vif_revision\x18\x06 \x01(\x03R\n" +
+	"ifRevision\"d\n" +
+	"\x1aUpdateConversationResponse\x12F\n" +
+	"\fconversation\x18\x01 \x01(\v2\".stagehouse.v1.ConversationSummaryR\fconversation\"{\n" +
+	"\x19DeleteConversationRequest\x12-\n" +
+	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1f\n" +
+	"\vif_revision\x18\x03 \x01(\x03R\n" +
+	"ifRevision\"\x1c\n" +
+	"\x1aDeleteConversationResponse\"\xca\x01\n" +
 	"\x0fListRunsRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12'\n" +
 	"\x0fconversation_id\x18\x02 \x01(\tR\x0econversationId\x12\x19\n" +
@@ -1611,12 +1998,15 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"9\n" +
 	"\x11CancelRunResponse\x12$\n" +
-	"\x03run\x18\x01 \x01(\v2\x12.stagehouse.v1.RunR\x03run2\xbb\x04\n" +
+	"\x03run\x18\x01 \x01(\v2\x12.stagehouse.v1.RunR\x03run2\xfc\x06\n" +
 	"\x04Chat\x12A\n" +
 	"\x04Send\x12\x1a.stagehouse.v1.SendRequest\x1a\x1b.stagehouse.v1.SendResponse0\x01\x12B\n" +
 	"\x05Route\x12\x1b.stagehouse.v1.RouteRequest\x1a\x1c.stagehouse.v1.RouteResponse\x12`\n" +
 	"\x0fGetConversation\x12%.stagehouse.v1.GetConversationRequest\x1a&.stagehouse.v1.GetConversationResponse\x12f\n" +
-	"\x11ListConversations\x12'.stagehouse.v1.ListConversationsRequest\x1a(.stagehouse.v1.ListConversationsResponse\x12K\n" +
+	"\x11ListConversations\x12'.stagehouse.v1.ListConversationsRequest\x1a(.stagehouse.v1.ListConversationsResponse\x12i\n" +
+	"\x12CreateConversation\x12(.stagehouse.v1.CreateConversationRequest\x1a).stagehouse.v1.CreateConversationResponse\x12i\n" +
+	"\x12UpdateConversation\x12(.stagehouse.v1.UpdateConversationRequest\x1a).stagehouse.v1.UpdateConversationResponse\x12i\n" +
+	"\x12DeleteConversation\x12(.stagehouse.v1.DeleteConversationRequest\x1a).stagehouse.v1.DeleteConversationResponse\x12K\n" +
 	"\bListRuns\x12\x1e.stagehouse.v1.ListRunsRequest\x1a\x1f.stagehouse.v1.ListRunsResponse\x12E\n" +
 	"\x06GetRun\x12\x1c.stagehouse.v1.GetRunRequest\x1a\x1d.stagehouse.v1.GetRunResponse\x12N\n" +
 	"\tCancelRun\x12\x1f.stagehouse.v1.CancelRunRequest\x1a .stagehouse.v1.CancelRunResponseB\xbb\x01\n" +
@@ -1634,84 +2024,102 @@ func file_stagehouse_v1_chat_proto_rawDescGZIP() []byte {
 	return file_stagehouse_v1_chat_proto_rawDescData
 }
 
-var file_stagehouse_v1_chat_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_stagehouse_v1_chat_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_stagehouse_v1_chat_proto_goTypes = []any{
-	(*Message)(nil),                   // 0: stagehouse.v1.Message
-	(*Run)(nil),                       // 1: stagehouse.v1.Run
-	(*SendRequest)(nil),               // 2: stagehouse.v1.SendRequest
-	(*SendResponse)(nil),              // 3: stagehouse.v1.SendResponse
-	(*ChatEvent)(nil),                 // 4: stagehouse.v1.ChatEvent
-	(*Accepted)(nil),                  // 5: stagehouse.v1.Accepted
-	(*RouteRequest)(nil),              // 6: stagehouse.v1.RouteRequest
-	(*RouteResponse)(nil),             // 7: stagehouse.v1.RouteResponse
-	(*RouteDecision)(nil),             // 8: stagehouse.v1.RouteDecision
-	(*RouteCandidate)(nil),            // 9: stagehouse.v1.RouteCandidate
-	(*ConversationSummary)(nil),       // 10: stagehouse.v1.ConversationSummary
-	(*GetConversationRequest)(nil),    // 11: stagehouse.v1.GetConversationRequest
-	(*GetConversationResponse)(nil),   // 12: stagehouse.v1.GetConversationResponse
-	(*ListConversationsRequest)(nil),  // 13: stagehouse.v1.ListConversationsRequest
-	(*ListConversationsResponse)(nil), // 14: stagehouse.v1.ListConversationsResponse
-	(*ListRunsRequest)(nil),           // 15: stagehouse.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),          // 16: stagehouse.v1.ListRunsResponse
-	(*GetRunRequest)(nil),             // 17: stagehouse.v1.GetRunRequest
-	(*GetRunResponse)(nil),            // 18: stagehouse.v1.GetRunResponse
-	(*CancelRunRequest)(nil),          // 19: stagehouse.v1.CancelRunRequest
-	(*CancelRunResponse)(nil),         // 20: stagehouse.v1.CancelRunResponse
-	(*Emotion)(nil),                   // 21: stagehouse.v1.Emotion
-	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
-	(*Caller)(nil),                    // 23: stagehouse.v1.Caller
-	(*Event)(nil),                     // 24: stagehouse.v1.Event
-	(*Cursor)(nil),                    // 25: stagehouse.v1.Cursor
+	(*Message)(nil),                    // 0: stagehouse.v1.Message
+	(*Run)(nil),                        // 1: stagehouse.v1.Run
+	(*SendRequest)(nil),                // 2: stagehouse.v1.SendRequest
+	(*SendResponse)(nil),               // 3: stagehouse.v1.SendResponse
+	(*ChatEvent)(nil),                  // 4: stagehouse.v1.ChatEvent
+	(*Accepted)(nil),                   // 5: stagehouse.v1.Accepted
+	(*RouteRequest)(nil),               // 6: stagehouse.v1.RouteRequest
+	(*RouteResponse)(nil),              // 7: stagehouse.v1.RouteResponse
+	(*RouteDecision)(nil),              // 8: stagehouse.v1.RouteDecision
+	(*RouteCandidate)(nil),             // 9: stagehouse.v1.RouteCandidate
+	(*ConversationSummary)(nil),        // 10: stagehouse.v1.ConversationSummary
+	(*GetConversationRequest)(nil),     // 11: stagehouse.v1.GetConversationRequest
+	(*GetConversationResponse)(nil),    // 12: stagehouse.v1.GetConversationResponse
+	(*ListConversationsRequest)(nil),   // 13: stagehouse.v1.ListConversationsRequest
+	(*ListConversationsResponse)(nil),  // 14: stagehouse.v1.ListConversationsResponse
+	(*CreateConversationRequest)(nil),  // 15: stagehouse.v1.CreateConversationRequest
+	(*CreateConversationResponse)(nil), // 16: stagehouse.v1.CreateConversationResponse
+	(*UpdateConversationRequest)(nil),  // 17: stagehouse.v1.UpdateConversationRequest
+	(*UpdateConversationResponse)(nil), // 18: stagehouse.v1.UpdateConversationResponse
+	(*DeleteConversationRequest)(nil),  // 19: stagehouse.v1.DeleteConversationRequest
+	(*DeleteConversationResponse)(nil), // 20: stagehouse.v1.DeleteConversationResponse
+	(*ListRunsRequest)(nil),            // 21: stagehouse.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),           // 22: stagehouse.v1.ListRunsResponse
+	(*GetRunRequest)(nil),              // 23: stagehouse.v1.GetRunRequest
+	(*GetRunResponse)(nil),             // 24: stagehouse.v1.GetRunResponse
+	(*CancelRunRequest)(nil),           // 25: stagehouse.v1.CancelRunRequest
+	(*CancelRunResponse)(nil),          // 26: stagehouse.v1.CancelRunResponse
+	(*Emotion)(nil),                    // 27: stagehouse.v1.Emotion
+	(*timestamppb.Timestamp)(nil),      // 28: google.protobuf.Timestamp
+	(*Caller)(nil),                     // 29: stagehouse.v1.Caller
+	(*Event)(nil),                      // 30: stagehouse.v1.Event
+	(*Cursor)(nil),                     // 31: stagehouse.v1.Cursor
 }
 var file_stagehouse_v1_chat_proto_depIdxs = []int32{
-	21, // 0: stagehouse.v1.Message.emotion:type_name -> stagehouse.v1.Emotion
-	22, // 1: stagehouse.v1.Message.created_at:type_name -> google.protobuf.Timestamp
-	22, // 2: stagehouse.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
-	22, // 3: stagehouse.v1.Run.started_at:type_name -> google.protobuf.Timestamp
-	22, // 4: stagehouse.v1.Run.finished_at:type_name -> google.protobuf.Timestamp
+	27, // 0: stagehouse.v1.Message.emotion:type_name -> stagehouse.v1.Emotion
+	28, // 1: stagehouse.v1.Message.created_at:type_name -> google.protobuf.Timestamp
+	28, // 2: stagehouse.v1.Run.queued_at:type_name -> google.protobuf.Timestamp
+	28, // 3: stagehouse.v1.Run.started_at:type_name -> google.protobuf.Timestamp
+	28, // 4: stagehouse.v1.Run.finished_at:type_name -> google.protobuf.Timestamp
 	0,  // 5: stagehouse.v1.Run.reply:type_name -> stagehouse.v1.Message
-	23, // 6: stagehouse.v1.SendRequest.caller:type_name -> stagehouse.v1.Caller
+	29, // 6: stagehouse.v1.SendRequest.caller:type_name -> stagehouse.v1.Caller
 	4,  // 7: stagehouse.v1.SendResponse.events:type_name -> stagehouse.v1.ChatEvent
 	5,  // 8: stagehouse.v1.ChatEvent.accepted:type_name -> stagehouse.v1.Accepted
-	24, // 9: stagehouse.v1.ChatEvent.logged:type_name -> stagehouse.v1.Event
+	30, // 9: stagehouse.v1.ChatEvent.logged:type_name -> stagehouse.v1.Event
 	0,  // 10: stagehouse.v1.Accepted.message:type_name -> stagehouse.v1.Message
 	8,  // 11: stagehouse.v1.Accepted.route:type_name -> stagehouse.v1.RouteDecision
-	25, // 12: stagehouse.v1.Accepted.since:type_name -> stagehouse.v1.Cursor
-	23, // 13: stagehouse.v1.RouteRequest.caller:type_name -> stagehouse.v1.Caller
+	31, // 12: stagehouse.v1.Accepted.since:type_name -> stagehouse.v1.Cursor
+	29, // 13: stagehouse.v1.RouteRequest.caller:type_name -> stagehouse.v1.Caller
 	8,  // 14: stagehouse.v1.RouteResponse.decision:type_name -> stagehouse.v1.RouteDecision
 	9,  // 15: stagehouse.v1.RouteDecision.candidates:type_name -> stagehouse.v1.RouteCandidate
-	22, // 16: stagehouse.v1.ConversationSummary.created_at:type_name -> google.protobuf.Timestamp
-	22, // 17: stagehouse.v1.ConversationSummary.updated_at:type_name -> google.protobuf.Timestamp
-	23, // 18: stagehouse.v1.GetConversationRequest.caller:type_name -> stagehouse.v1.Caller
+	28, // 16: stagehouse.v1.ConversationSummary.created_at:type_name -> google.protobuf.Timestamp
+	28, // 17: stagehouse.v1.ConversationSummary.updated_at:type_name -> google.protobuf.Timestamp
+	29, // 18: stagehouse.v1.GetConversationRequest.caller:type_name -> stagehouse.v1.Caller
 	10, // 19: stagehouse.v1.GetConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
 	0,  // 20: stagehouse.v1.GetConversationResponse.messages:type_name -> stagehouse.v1.Message
-	23, // 21: stagehouse.v1.ListConversationsRequest.caller:type_name -> stagehouse.v1.Caller
+	29, // 21: stagehouse.v1.ListConversationsRequest.caller:type_name -> stagehouse.v1.Caller
 	10, // 22: stagehouse.v1.ListConversationsResponse.conversations:type_name -> stagehouse.v1.ConversationSummary
-	23, // 23: stagehouse.v1.ListRunsRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 24: stagehouse.v1.ListRunsResponse.runs:type_name -> stagehouse.v1.Run
-	23, // 25: stagehouse.v1.GetRunRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 26: stagehouse.v1.GetRunResponse.run:type_name -> stagehouse.v1.Run
-	23, // 27: stagehouse.v1.CancelRunRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 28: stagehouse.v1.CancelRunResponse.run:type_name -> stagehouse.v1.Run
-	2,  // 29: stagehouse.v1.Chat.Send:input_type -> stagehouse.v1.SendRequest
-	6,  // 30: stagehouse.v1.Chat.Route:input_type -> stagehouse.v1.RouteRequest
-	11, // 31: stagehouse.v1.Chat.GetConversation:input_type -> stagehouse.v1.GetConversationRequest
-	13, // 32: stagehouse.v1.Chat.ListConversations:input_type -> stagehouse.v1.ListConversationsRequest
-	15, // 33: stagehouse.v1.Chat.ListRuns:input_type -> stagehouse.v1.ListRunsRequest
-	17, // 34: stagehouse.v1.Chat.GetRun:input_type -> stagehouse.v1.GetRunRequest
-	19, // 35: stagehouse.v1.Chat.CancelRun:input_type -> stagehouse.v1.CancelRunRequest
-	3,  // 36: stagehouse.v1.Chat.Send:output_type -> stagehouse.v1.SendResponse
-	7,  // 37: stagehouse.v1.Chat.Route:output_type -> stagehouse.v1.RouteResponse
-	12, // 38: stagehouse.v1.Chat.GetConversation:output_type -> stagehouse.v1.GetConversationResponse
-	14, // 39: stagehouse.v1.Chat.ListConversations:output_type -> stagehouse.v1.ListConversationsResponse
-	16, // 40: stagehouse.v1.Chat.ListRuns:output_type -> stagehouse.v1.ListRunsResponse
-	18, // 41: stagehouse.v1.Chat.GetRun:output_type -> stagehouse.v1.GetRunResponse
-	20, // 42: stagehouse.v1.Chat.CancelRun:output_type -> stagehouse.v1.CancelRunResponse
-	36, // [36:43] is the sub-list for method output_type
-	29, // [29:36] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	29, // 23: stagehouse.v1.CreateConversationRequest.caller:type_name -> stagehouse.v1.Caller
+	10, // 24: stagehouse.v1.CreateConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
+	29, // 25: stagehouse.v1.UpdateConversationRequest.caller:type_name -> stagehouse.v1.Caller
+	10, // 26: stagehouse.v1.UpdateConversationRequest.values:type_name -> stagehouse.v1.ConversationSummary
+	10, // 27: stagehouse.v1.UpdateConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
+	29, // 28: stagehouse.v1.DeleteConversationRequest.caller:type_name -> stagehouse.v1.Caller
+	29, // 29: stagehouse.v1.ListRunsRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 30: stagehouse.v1.ListRunsResponse.runs:type_name -> stagehouse.v1.Run
+	29, // 31: stagehouse.v1.GetRunRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 32: stagehouse.v1.GetRunResponse.run:type_name -> stagehouse.v1.Run
+	29, // 33: stagehouse.v1.CancelRunRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 34: stagehouse.v1.CancelRunResponse.run:type_name -> stagehouse.v1.Run
+	2,  // 35: stagehouse.v1.Chat.Send:input_type -> stagehouse.v1.SendRequest
+	6,  // 36: stagehouse.v1.Chat.Route:input_type -> stagehouse.v1.RouteRequest
+	11, // 37: stagehouse.v1.Chat.GetConversation:input_type -> stagehouse.v1.GetConversationRequest
+	13, // 38: stagehouse.v1.Chat.ListConversations:input_type -> stagehouse.v1.ListConversationsRequest
+	15, // 39: stagehouse.v1.Chat.CreateConversation:input_type -> stagehouse.v1.CreateConversationRequest
+	17, // 40: stagehouse.v1.Chat.UpdateConversation:input_type -> stagehouse.v1.UpdateConversationRequest
+	19, // 41: stagehouse.v1.Chat.DeleteConversation:input_type -> stagehouse.v1.DeleteConversationRequest
+	21, // 42: stagehouse.v1.Chat.ListRuns:input_type -> stagehouse.v1.ListRunsRequest
+	23, // 43: stagehouse.v1.Chat.GetRun:input_type -> stagehouse.v1.GetRunRequest
+	25, // 44: stagehouse.v1.Chat.CancelRun:input_type -> stagehouse.v1.CancelRunRequest
+	3,  // 45: stagehouse.v1.Chat.Send:output_type -> stagehouse.v1.SendResponse
+	7,  // 46: stagehouse.v1.Chat.Route:output_type -> stagehouse.v1.RouteResponse
+	12, // 47: stagehouse.v1.Chat.GetConversation:output_type -> stagehouse.v1.GetConversationResponse
+	14, // 48: stagehouse.v1.Chat.ListConversations:output_type -> stagehouse.v1.ListConversationsResponse
+	16, // 49: stagehouse.v1.Chat.CreateConversation:output_type -> stagehouse.v1.CreateConversationResponse
+	18, // 50: stagehouse.v1.Chat.UpdateConversation:output_type -> stagehouse.v1.UpdateConversationResponse
+	20, // 51: stagehouse.v1.Chat.DeleteConversation:output_type -> stagehouse.v1.DeleteConversationResponse
+	22, // 52: stagehouse.v1.Chat.ListRuns:output_type -> stagehouse.v1.ListRunsResponse
+	24, // 53: stagehouse.v1.Chat.GetRun:output_type -> stagehouse.v1.GetRunResponse
+	26, // 54: stagehouse.v1.Chat.CancelRun:output_type -> stagehouse.v1.CancelRunResponse
+	45, // [45:55] is the sub-list for method output_type
+	35, // [35:45] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_chat_proto_init() }
@@ -1731,7 +2139,7 @@ func file_stagehouse_v1_chat_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stagehouse_v1_chat_proto_rawDesc), len(file_stagehouse_v1_chat_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
