@@ -66,9 +66,14 @@ func (agentPatch) Schema(huma.Registry) *huma.Schema {
 func (s *Server) registerAgents(api huma.API) {
 	const one = "/api/agents/{agentId}"
 	register(api, operation("list-agents", http.MethodGet, "/api/agents", tagAgents, "List agents"), callTimeout, s.listAgents)
-	register(api, operation("get-agent", http.MethodGet, one, tagAgents, "Get agent details", schema.CodeNotFound), callTimeout, s.getAgent)
-	register(api, operation("update-agent", http.MethodPut, one, tagAgents, "Update agent",
-		schema.CodeNotFound, schema.CodeRevisionMismatch, schema.CodeTooLarge, schema.CodeUnsupportedMediaType), callTimeout, s.updateAgent)
+	register(api, tagged(operation("get-agent", http.MethodGet, one, tagAgents, "Get agent details", schema.CodeNotFound)), callTimeout, s.getAgent)
+	for _, method := range []string{http.MethodPut, http.MethodPatch} {
+		id := map[string]string{http.MethodPut: "update-agent", http.MethodPatch: "patch-agent"}[method]
+		update := operation(id, method, one, tagAgents, "Update agent",
+			schema.CodeNotFound, schema.CodeRevisionMismatch, schema.CodeTooLarge, schema.CodeUnsupportedMediaType)
+		update.Description = "PUT and PATCH do the same: what is absent stays as it is."
+		register(api, update, callTimeout, s.updateAgent)
+	}
 	register(api, operation("start-agent", http.MethodPost, one+"/start", tagAgents, "Start agent", schema.CodeNotFound, schema.CodeIllegalTransition), callTimeout, s.startAgent)
 	register(api, operation("stop-agent", http.MethodPost, one+"/stop", tagAgents, "Stop agent", schema.CodeNotFound, schema.CodeIllegalTransition), callTimeout, s.stopAgent)
 }

@@ -35,7 +35,7 @@ const (
 )
 
 func (s *Server) registerConversations(api huma.API) {
-	register(api, operation("get-conversation", http.MethodGet, conversationRoute, tagChat, "Get conversation", schema.CodeNotFound), callTimeout, s.getConversation)
+	register(api, tagged(operation("get-conversation", http.MethodGet, conversationRoute, tagChat, "Get conversation", schema.CodeNotFound)), callTimeout, s.getConversation)
 	register(api, operation("list-conversations", http.MethodGet, conversationsPath, tagChat, "List conversations"), callTimeout, s.listConversations)
 	s.registerConversationChanges(api)
 }

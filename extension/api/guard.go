@@ -116,7 +116,9 @@ func (s *Server) guard(c *fiber.Ctx) error {
 	ctx := schema.WithCaller(s.base, st.caller)
 	if once == nil {
 		c.SetUserContext(ctx)
-		return c.Next()
+		err := c.Next()
+		unlessModified(c)
+		return err
 	}
 	c.SetUserContext(schema.WithOnce(ctx, once))
 	err = c.Next()

@@ -75,30 +75,21 @@ func changedBefore(err error, what string) error {
 	}
 }
 
-// etag returns the ETag of a revision.
-func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
-
 // parseIfMatch returns the revisions that an If-Match header names; nil for "*". Weak tags never match here, and tags of
 // another form are not ours: neither is in the list.
 func parseIfMatch(header string) ([]int64, error) {
-	if strings.Trim(header, " \t") == "*" {
+	tags, any, ok := parseTags(header)
+	switch {
+	case !ok:
+		return nil, schema.Errorf(schema.CodeMalformed, "If-Match must be a list of ETags as they were sent, in double quotes, or *")
+	case any:
 		return nil, nil
 	}
 	revisions := []int64{}
-	for rest := header; ; {
-		rest = strings.TrimLeft(rest, " \t,") // members of a list may be empty
-		if rest == "" {
-			return revisions, nil
-		}
-		opaque, weak := strings.CutPrefix(rest, "W/")
-		opaque, opened := strings.CutPrefix(opaque, `"`)
-		tag, after, closed := strings.Cut(opaque, `"`)
-		rest = strings.TrimLeft(after, " \t")
-		if !opened || !closed || rest != "" && rest[0] != ',' {
-			return nil, schema.Errorf(schema.CodeMalformed, "If-Match must be a list of ETags as they were sent, in double quotes, or *")
-		}
-		if n, err := strconv.ParseInt(tag, 10, 64); !weak && err == nil && n > 0 && strconv.FormatInt(n, 10) == tag {
+	for _, t := range tags {
+		if n, err := strconv.ParseInt(t.opaque, 10, 64); !t.weak && err == nil && n > 0 && strconv.FormatInt(n, 10) == t.opaque {
 			revisions = append(revisions, n)
 		}
 	}
+	return revisions, nil
 }

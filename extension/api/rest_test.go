@@ -175,11 +175,11 @@ func TestHeadAndOptions(t *testing.T) {
 		t.Errorf("HEAD /healthz = %d", a.status)
 	}
 	a := w.do("OPTIONS", "/api/agents/nyx", "")
-	if a.status != 204 || a.header.Get("Allow") != "GET, HEAD, PUT, OPTIONS" || len(a.body) != 0 {
+	if a.status != 204 || a.header.Get("Allow") != "GET, HEAD, PUT, PATCH, OPTIONS" || len(a.body) != 0 {
 		t.Errorf("OPTIONS = %d, Allow %q, body %q", a.status, a.header.Get("Allow"), a.body)
 	}
 	w.do("OPTIONS", "/nowhere", "").problem(t, 404, schema.CodeNotFound)
-	if a := w.do("DELETE", "/api/agents/nyx", "", as("admin")...); a.header.Get("Allow") != "GET, HEAD, PUT, OPTIONS" {
+	if a := w.do("DELETE", "/api/agents/nyx", "", as("admin")...); a.header.Get("Allow") != "GET, HEAD, PUT, PATCH, OPTIONS" {
 		t.Errorf("Allow = %q", a.header.Get("Allow"))
 	}
 }

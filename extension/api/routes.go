@@ -236,7 +236,19 @@ func operation(id, method, path, tag, summary string, codes ...schema.ErrorCode)
 	}
 }
 
-const codesKey = "codes"
+const (
+	codesKey = "codes"
+	etagKey  = "etag" // true: the answer has an ETag
+)
+
+// tagged says that what an operation answers has an ETag.
+func tagged(op huma.Operation) huma.Operation {
+	op.Metadata[etagKey] = true
+	return op
+}
+
+// conditional reports whether an operation knows If-None-Match.
+func conditional(op huma.Operation) bool { return op.Metadata[etagKey] == true }
 
 // register adds an operation whose calls to the host have a deadline, and whose errors are problems.
 func register[I, O any](api huma.API, op huma.Operation, timeout time.Duration, handler func(context.Context, *I) (*O, error)) {
@@ -245,7 +257,13 @@ func register[I, O any](api huma.API, op huma.Operation, timeout time.Duration, 
 		codes = append(codes, schema.CodeKeyReused)
 		op.Parameters = append(op.Parameters, onceParameter())
 	}
+	if conditional(op) {
+		op.Parameters = append(op.Parameters, noneMatchParameter())
+	}
 	responses := problemResponses(api.OpenAPI().Components.Schemas, codes)
+	if conditional(op) {
+		responses["304"] = &huma.Response{Description: "Not Modified: you have it already"}
+	}
 	maps.Copy(responses, op.Responses) // what the route describes itself
 	op.Responses = responses
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
