@@ -157,12 +157,13 @@ type RunPage struct {
 	NextCursor string `json:"nextCursor" doc:"Pass as cursor for the next page; empty at the end"`
 }
 
-// ConversationQuery selects a conversation and a page of its messages: the newest ones first page by page, each page in
-// the order in which they were written.
+// ConversationQuery selects a conversation and a page of its messages: the newest ones, those that a cursor leads to, or those
+// after one that the caller knows. Each page is in the order in which they were written.
 type ConversationQuery struct {
 	ID     string
 	Limit  int    // messages; 0 = DefaultPageSize, at most MaxPageSize
-	Cursor string // NextCursor of the page before; "" = the newest messages
+	Cursor string // NextCursor or PrevCursor of another page; "" = the newest messages
+	Since  string // id of a message: the page begins after it. CodeInvalidArgument if the conversation has none; not with Cursor
 }
 
 // Conversation is a conversation with one page of its messages.
@@ -170,6 +171,7 @@ type Conversation struct {
 	ConversationSummary
 	Messages   []Message `json:"messages" nullable:"false" doc:"One page, in the order in which they were written"`
 	NextCursor string    `json:"nextCursor" doc:"Pass as cursor for the page of older messages; empty at the end"`
+	PrevCursor string    `json:"prevCursor" doc:"Pass as cursor for the page of newer messages; empty if there are none yet"`
 }
 
 // ConversationSummary is a conversation without its messages.

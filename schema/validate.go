@@ -178,6 +178,10 @@ func (q ConversationQuery) Validate() error {
 	var c check
 	c.id("conversationId", q.ID, true)
 	c.cursor("cursor", q.Cursor)
+	c.id("since", q.Since, false)
+	if q.Since != "" && q.Cursor != "" {
+		c.add("since", "cannot stand beside cursor: begin with since, and go on with the cursors of its page")
+	}
 	return c.err("get conversation")
 }
 

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -34,4 +35,9 @@ func TestAConversationIsDeletedWhileItsTurnRuns(t *testing.T) {
 	if got := s.do(c, http.StatusOK, http.MethodGet, one, nil); got.str("title") != "To the hills!" || got.json["messageCount"] != 2.0 {
 		t.Errorf("the new one is %s", got.raw)
 	}
+	newest := s.do(c, http.StatusOK, http.MethodGet, one+"?limit=1", nil)
+	if link := newest.Header.Get("Link"); !strings.HasPrefix(link, "<"+one+"?cursor=") || !strings.HasSuffix(link, `&limit=1>; rel="next"`) {
+		t.Errorf("the page before is at %s", link)
+	}
+	s.with(c, http.StatusNotModified, http.MethodGet, one, nil, "If-None-Match", newest.Header.Get("ETag"))
 }

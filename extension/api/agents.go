@@ -13,10 +13,12 @@ type (
 	listAgentsInput struct {
 		Status string `query:"status" enum:"stopped,starting,running,stopping,failed" doc:"Only agents in this state"`
 		Skill  string `query:"skill" doc:"Only agents with this skill; upper and lower case are the same"`
-		Limit  int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 50 if absent"`
-		Cursor string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
+		Paging
 	}
-	listAgentsOutput struct{ Body schema.AgentPage }
+	listAgentsOutput struct {
+		Links
+		Body schema.AgentPage
+	}
 
 	agentInput struct {
 		AgentID string `path:"agentId" doc:"Id of the agent" example:"nyx"`
@@ -88,7 +90,7 @@ func (s *Server) listAgents(ctx context.Context, in *listAgentsInput) (*listAgen
 	if found.Agents == nil {
 		found.Agents = []schema.Agent{}
 	}
-	return &listAgentsOutput{Body: found}, nil
+	return &listAgentsOutput{Links: in.links(found.NextCursor, ""), Body: found}, nil
 }
 
 func (s *Server) getAgent(ctx context.Context, in *agentInput) (*agentOutput, error) {

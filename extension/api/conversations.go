@@ -12,21 +12,24 @@ import (
 type (
 	conversationInput struct {
 		ConversationID string `path:"conversationId" doc:"Id of the conversation"`
-		Limit          int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 50 if absent"`
-		Cursor         string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
+		Since          string `query:"since" doc:"Id of a message: only those after it, in order. Not with cursor"`
+		Paging
 	}
 	conversationOutput struct {
 		ETag string `header:"ETag" doc:"The revision of the conversation, quoted"`
+		Links
 		Body schema.Conversation
 	}
 
 	conversationsInput struct {
 		AgentID  string `query:"agentId" doc:"Only conversations with this agent"`
 		Archived string `query:"archived" enum:"true,any" doc:"true: only those that are archived. any: those too. Absent: only those that are not"`
-		Limit    int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 50 if absent"`
-		Cursor   string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
+		Paging
 	}
-	conversationsOutput struct{ Body schema.ConversationPage }
+	conversationsOutput struct {
+		Links
+		Body schema.ConversationPage
+	}
 )
 
 const (
@@ -41,14 +44,16 @@ func (s *Server) registerConversations(api huma.API) {
 }
 
 func (s *Server) getConversation(ctx context.Context, in *conversationInput) (*conversationOutput, error) {
-	c, err := s.services.Chat.Conversation(ctx, schema.ConversationQuery{ID: in.ConversationID, Limit: in.Limit, Cursor: in.Cursor})
+	c, err := s.services.Chat.Conversation(ctx, schema.ConversationQuery{
+		ID: in.ConversationID, Since: in.Since, Limit: in.Limit, Cursor: in.Cursor,
+	})
 	if err != nil {
 		return nil, within("query", err, "conversationId")
 	}
 	if c.Messages == nil {
 		c.Messages = []schema.Message{}
 	}
-	return &conversationOutput{ETag: etag(c.Revision), Body: c}, nil
+	return &conversationOutput{ETag: etag(c.Revision), Links: in.links(c.NextCursor, c.PrevCursor), Body: c}, nil
 }
 
 func (s *Server) listConversations(ctx context.Context, in *conversationsInput) (*conversationsOutput, error) {
@@ -61,5 +66,5 @@ func (s *Server) listConversations(ctx context.Context, in *conversationsInput) 
 	if found.Conversations == nil {
 		found.Conversations = []schema.ConversationSummary{}
 	}
-	return &conversationsOutput{Body: found}, nil
+	return &conversationsOutput{Links: in.links(found.NextCursor, ""), Body: found}, nil
 }

@@ -20,10 +20,12 @@ type (
 		ConversationID string `query:"conversationId" doc:"Only runs of this conversation"`
 		AgentID        string `query:"agentId" doc:"Only runs of this agent" example:"nyx"`
 		Status         string `query:"status" enum:"queued,running,completed,failed,cancelled" doc:"Only runs in this state"`
-		Limit          int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 50 if absent"`
-		Cursor         string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
+		Paging
 	}
-	runsOutput struct{ Body schema.RunPage }
+	runsOutput struct {
+		Links
+		Body schema.RunPage
+	}
 
 	routeInput struct{ Body routeBody }
 	routeBody  struct {
@@ -56,7 +58,7 @@ func (s *Server) listRuns(ctx context.Context, in *runsInput) (*runsOutput, erro
 	if found.Runs == nil {
 		found.Runs = []schema.Run{}
 	}
-	return &runsOutput{Body: found}, nil
+	return &runsOutput{Links: in.links(found.NextCursor, ""), Body: found}, nil
 }
 
 func (s *Server) getRun(ctx context.Context, in *runInput) (*runOutput, error) {

@@ -38,6 +38,7 @@ func testChat(s *suite) {
 	s.test("stop-ends-unfinished-turns", chatStopAgent)
 	testConversations(s)
 	testConversationChanges(s)
+	testMessages(s)
 	testOrder(s)
 	testRouting(s)
 }

@@ -9,29 +9,23 @@ import (
 
 // Conversation returns a conversation with a page of its messages.
 func (s chat) Conversation(ctx context.Context, q schema.ConversationQuery) (schema.Conversation, error) {
-	before, err := messageList.number(q.Cursor)
+	at, err := placeOf(q.Cursor)
 	if err != nil {
 		return schema.Conversation{}, err
 	}
 	var c schema.Conversation
-	limit := schema.PageSize(q.Limit)
 	err = s.store.View(ctx, func(r store.Reader) error {
 		key, summary, err := r.ConversationOf(viewer(ctx), q.ID)
 		if err != nil {
 			return err
 		}
-		messages, first, err := r.Messages(key, before, limit)
-		if err != nil {
-			return err
+		if q.Since != "" {
+			if at, err = since(r, key, q); err != nil {
+				return err
+			}
 		}
-		c = schema.Conversation{ConversationSummary: summary, Messages: orNone(messages)}
-		if len(messages) < limit {
-			return nil
-		}
-		older, _, err := r.Messages(key, first, 1)
-		if len(older) > 0 {
-			c.NextCursor = messageList.numbered(first)
-		}
+		c, err = at.page(r, key, schema.PageSize(q.Limit))
+		c.ConversationSummary = summary
 		return err
 	})
 	if err != nil {

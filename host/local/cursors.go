@@ -14,7 +14,8 @@ type list string
 const (
 	agentList        list = "agents"
 	conversationList list = "conversations"
-	messageList      list = "messages"
+	messageList      list = "messages" // those before a number
+	newerList        list = "newer"    // messages after a number
 	runList          list = "runs"
 )
 

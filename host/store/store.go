@@ -92,6 +92,8 @@ type Reader interface {
 	// MessagesAfter returns up to limit messages after the number after, in the order in which they were written, and the
 	// number of the last one.
 	MessagesAfter(conversation, after int64, limit int) ([]schema.Message, int64, error)
+	// MessageNumber returns the number of a message of the conversation.
+	MessageNumber(conversation int64, id string) (int64, error)
 
 	Message(id string) (schema.Message, error)
 

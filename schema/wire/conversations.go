@@ -38,7 +38,7 @@ func FromConversationSummary(m *pb.ConversationSummary) (schema.ConversationSumm
 // ToConversation converts a conversation with a page of its messages.
 func ToConversation(c schema.Conversation) *pb.GetConversationResponse {
 	out := &pb.GetConversationResponse{
-		Conversation: ToConversationSummary(c.ConversationSummary), NextCursor: c.NextCursor,
+		Conversation: ToConversationSummary(c.ConversationSummary), NextCursor: c.NextCursor, PrevCursor: c.PrevCursor,
 	}
 	for _, m := range c.Messages {
 		out.Messages = append(out.Messages, ToMessage(m))
@@ -56,7 +56,9 @@ func FromConversation(m *pb.GetConversationResponse) (schema.Conversation, error
 	if err != nil {
 		return schema.Conversation{}, fmt.Errorf("messages: %w", err)
 	}
-	return schema.Conversation{ConversationSummary: summary, Messages: messages, NextCursor: m.GetNextCursor()}, nil
+	return schema.Conversation{
+		ConversationSummary: summary, Messages: messages, NextCursor: m.GetNextCursor(), PrevCursor: m.GetPrevCursor(),
+	}, nil
 }
 
 // ToConversationPage converts a page of conversations.
@@ -79,12 +81,12 @@ func FromConversationPage(m *pb.ListConversationsResponse) (schema.ConversationP
 
 // ToConversationQuery converts a query.
 func ToConversationQuery(q schema.ConversationQuery) *pb.GetConversationRequest {
-	return &pb.GetConversationRequest{Id: q.ID, Limit: toInt32(q.Limit), Cursor: q.Cursor}
+	return &pb.GetConversationRequest{Id: q.ID, Limit: toInt32(q.Limit), Cursor: q.Cursor, Since: q.Since}
 }
 
 // FromConversationQuery converts a query.
 func FromConversationQuery(m *pb.GetConversationRequest) schema.ConversationQuery {
-	return schema.ConversationQuery{ID: m.GetId(), Limit: int(m.GetLimit()), Cursor: m.GetCursor()}
+	return schema.ConversationQuery{ID: m.GetId(), Limit: int(m.GetLimit()), Cursor: m.GetCursor(), Since: m.GetSince()}
 }
 
 // ToConversationsQuery converts a query.

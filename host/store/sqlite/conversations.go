@@ -160,6 +160,12 @@ func (s *session) MessagesAfter(conversation, after int64, limit int) ([]schema.
 	return s.messages(`WHERE m.conversation = ? AND m.number > ? ORDER BY m.number LIMIT ?`, conversation, after, limit)
 }
 
+// MessageNumber returns the number of a message.
+func (s *session) MessageNumber(conversation int64, id string) (number int64, err error) {
+	err = s.row(`SELECT number FROM messages WHERE id = ? AND conversation = ?`, []any{id, conversation}, &number)
+	return number, err
+}
+
 // messages returns what is found, and the number of the last row.
 func (s *session) messages(where string, args ...any) (page []schema.Message, last int64, err error) {
 	err = s.rows(selectMessages+where, args, func(row scanner) error {

@@ -934,6 +934,7 @@ type GetConversationRequest struct {
 	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	Limit         int32                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	Cursor        string                 `protobuf:"bytes,4,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Since         string                 `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"` // id of a message
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -996,11 +997,19 @@ func (x *GetConversationRequest) GetCursor() string {
 	return ""
 }
 
+func (x *GetConversationRequest) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
 type GetConversationResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Conversation  *ConversationSummary   `protobuf:"bytes,1,opt,name=conversation,proto3" json:"conversation,omitempty"`
 	Messages      []*Message             `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
 	NextCursor    string                 `protobuf:"bytes,3,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	PrevCursor    string                 `protobuf:"bytes,4,opt,name=prev_cursor,json=prevCursor,proto3" json:"prev_cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1052,6 +1061,13 @@ func (x *GetConversationResponse) GetMessages() []*Message {
 func (x *GetConversationResponse) GetNextCursor() string {
 	if x != nil {
 		return x.NextCursor
+	}
+	return ""
+}
+
+func (x *GetConversationResponse) GetPrevCursor() string {
+	if x != nil {
+		return x.PrevCursor
 	}
 	return ""
 }
@@ -1934,17 +1950,20 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\n" +
 	"updated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1a\n" +
 	"\barchived\x18\b \x01(\bR\barchived\x12\x1a\n" +
-	"\brevision\x18\t \x01(\x03R\brevision\"\x85\x01\n" +
+	"\brevision\x18\t \x01(\x03R\brevision\"\x9b\x01\n" +
 	"\x16GetConversationRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\x05R\x05limit\x12\x16\n" +
-	"\x06cursor\x18\x04 \x01(\tR\x06cursor\"\xb6\x01\n" +
+	"\x06cursor\x18\x04 \x01(\tR\x06cursor\x12\x14\n" +
+	"\x05since\x18\x05 \x01(\tR\x05since\"\xd7\x01\n" +
 	"\x17GetConversationResponse\x12F\n" +
 	"\fconversation\x18\x01 \x01(\v2\".stagehouse.v1.ConversationSummaryR\fconversation\x122\n" +
 	"\bmessages\x18\x02 \x03(\v2\x16.stagehouse.v1.MessageR\bmessages\x12\x1f\n" +
 	"\vnext_cursor\x18\x03 \x01(\tR\n" +
-	"nextCursor\"\xae\x01\n" +
+	"nextCursor\x12\x1f\n" +
+	"\vprev_cursor\x18\x04 \x01(\tR\n" +
+	"prevCursor\"\xae\x01\n" +
 	"\x18ListConversationsRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x19\n" +
 	"\bagent_id\x18\x02 \x01(\tR\aagentId\x12\x14\n" +
