@@ -214,6 +214,7 @@ const (
 
 // ConversationsQuery selects conversations that the caller may see, the last changed first.
 type ConversationsQuery struct {
+	Text     string   // plain words, each of which must be in the title or a message; "" = all conversations
 	AgentID  string   // "" = any
 	Archived Archived // "" = those that are not
 	Limit    int      // 0 = DefaultPageSize, at most MaxPageSize

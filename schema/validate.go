@@ -188,6 +188,7 @@ func (q ConversationQuery) Validate() error {
 // Validate returns nil or one CodeInvalidArgument error that names every wrong value.
 func (q ConversationsQuery) Validate() error {
 	var c check
+	c.text("q", q.Text, false, MaxSearchBytes)
 	c.id("agentId", q.AgentID, false)
 	if !slices.Contains([]Archived{ArchivedNone, ArchivedOnly, ArchivedAny}, q.Archived) {
 		c.add("archived", "must be %q, %q or absent", ArchivedOnly, ArchivedAny)

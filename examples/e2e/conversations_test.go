@@ -35,6 +35,12 @@ func TestAConversationIsDeletedWhileItsTurnRuns(t *testing.T) {
 	if got := s.do(c, http.StatusOK, http.MethodGet, one, nil); got.str("title") != "To the hills!" || got.json["messageCount"] != 2.0 {
 		t.Errorf("the new one is %s", got.raw)
 	}
+	for q, want := range map[string]int{"hill": 1, "sea": 0} { // the old one is not found any more
+		found, _ := s.do(c, http.StatusOK, http.MethodGet, "/api/chat/conversations?q="+q, nil).json["conversations"].([]any)
+		if len(found) != want {
+			t.Errorf("%q finds %v, want %d", q, found, want)
+		}
+	}
 	newest := s.do(c, http.StatusOK, http.MethodGet, one+"?limit=1", nil)
 	if link := newest.Header.Get("Link"); !strings.HasPrefix(link, "<"+one+"?cursor=") || !strings.HasSuffix(link, `&limit=1>; rel="next"`) {
 		t.Errorf("the page before is at %s", link)

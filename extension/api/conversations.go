@@ -22,6 +22,7 @@ type (
 	}
 
 	conversationsInput struct {
+		Text     string `query:"q" doc:"Only conversations that have each of these words in their title or a message; plain words, nothing in them is an operator" example:"sea"`
 		AgentID  string `query:"agentId" doc:"Only conversations with this agent"`
 		Archived string `query:"archived" enum:"true,any" doc:"true: only those that are archived. any: those too. Absent: only those that are not"`
 		Paging
@@ -58,7 +59,7 @@ func (s *Server) getConversation(ctx context.Context, in *conversationInput) (*c
 
 func (s *Server) listConversations(ctx context.Context, in *conversationsInput) (*conversationsOutput, error) {
 	found, err := s.services.Chat.Conversations(ctx, schema.ConversationsQuery{
-		AgentID: in.AgentID, Archived: schema.Archived(in.Archived), Limit: in.Limit, Cursor: in.Cursor,
+		Text: in.Text, AgentID: in.AgentID, Archived: schema.Archived(in.Archived), Limit: in.Limit, Cursor: in.Cursor,
 	})
 	if err != nil {
 		return nil, within("query", err)

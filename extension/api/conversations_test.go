@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stagehouse/stagehouse/schema"
@@ -50,6 +51,13 @@ func TestConversationIsChanged(t *testing.T) {
 			t.Errorf("the list%s has %d conversations, want %d", query, len(page.Conversations), want)
 		}
 	}
+	for query, want := range map[string]int{"q=sea&archived=any": 1, "q=seas%20to&archived=true": 1, "q=sea": 0, "q=hills&archived=any": 0} {
+		var page schema.ConversationPage
+		if w.do("GET", conversationsURL+"?"+query, "", alice...).decode(t, &page); len(page.Conversations) != want || page.Conversations == nil {
+			t.Errorf("%s finds %d conversations, want %d", query, len(page.Conversations), want)
+		}
+	}
+	w.do("GET", conversationsURL+"?q="+strings.Repeat("x", schema.MaxSearchBytes+1), "", alice...).problem(t, 422, schema.CodeInvalidArgument)
 	w.do("GET", conversationsURL+"?archived=no", "", alice...).problem(t, 422, schema.CodeInvalidArgument)
 
 	w.do("DELETE", one, "", append(alice, "If-Match", `"1"`)...).problem(t, 412, schema.CodeRevisionMismatch)

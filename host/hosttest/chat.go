@@ -39,6 +39,7 @@ func testChat(s *suite) {
 	testConversations(s)
 	testConversationChanges(s)
 	testMessages(s)
+	testConversationSearch(s)
 	testOrder(s)
 	testRouting(s)
 }

@@ -44,7 +44,7 @@ func (s chat) Conversations(ctx context.Context, q schema.ConversationsQuery) (s
 	var page schema.ConversationPage
 	err = s.store.View(ctx, func(r store.Reader) error {
 		all, numbers, err := r.Conversations(store.ConversationsQuery{
-			Viewer: viewer(ctx), AgentID: q.AgentID, Archived: q.Archived, Before: before, Limit: limit + 1,
+			Viewer: viewer(ctx), Text: q.Text, AgentID: q.AgentID, Archived: q.Archived, Before: before, Limit: limit + 1,
 		})
 		if len(all) > limit {
 			all = all[:limit]

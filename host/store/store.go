@@ -140,6 +140,7 @@ type Viewer struct {
 type ConversationsQuery struct {
 	Viewer   Viewer
 	AgentID  string          // "" = any
+	Text     string          // plain words, nothing in which is an operator; each must be in the title or a message. "" = all
 	Archived schema.Archived // "" = those that are not
 	Before   int64           // only those with a smaller change number; 0 = from the start
 	Limit    int

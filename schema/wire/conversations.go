@@ -92,13 +92,14 @@ func FromConversationQuery(m *pb.GetConversationRequest) schema.ConversationQuer
 // ToConversationsQuery converts a query.
 func ToConversationsQuery(q schema.ConversationsQuery) *pb.ListConversationsRequest {
 	return &pb.ListConversationsRequest{
-		AgentId: q.AgentID, Archived: string(q.Archived), Limit: toInt32(q.Limit), Cursor: q.Cursor,
+		Text: q.Text, AgentId: q.AgentID, Archived: string(q.Archived), Limit: toInt32(q.Limit), Cursor: q.Cursor,
 	}
 }
 
 // FromConversationsQuery converts a query.
 func FromConversationsQuery(m *pb.ListConversationsRequest) schema.ConversationsQuery {
 	return schema.ConversationsQuery{
-		AgentID: m.GetAgentId(), Archived: schema.Archived(m.GetArchived()), Limit: int(m.GetLimit()), Cursor: m.GetCursor(),
+		Text: m.GetText(), AgentID: m.GetAgentId(), Archived: schema.Archived(m.GetArchived()),
+		Limit: int(m.GetLimit()), Cursor: m.GetCursor(),
 	}
 }

@@ -54,6 +54,11 @@ func (s *session) Conversations(q store.ConversationsQuery) ([]schema.Conversati
 		query += `c.agent_id = ? AND `
 		args = append(args, q.AgentID)
 	}
+	if q.Text != "" {
+		where, matches := containing(q)
+		query += where
+		args = append(args, matches...)
+	}
 	if q.Archived != schema.ArchivedAny {
 		query += `c.archived = ? AND `
 		args = append(args, q.Archived == schema.ArchivedOnly)
@@ -83,17 +88,27 @@ func (t *tx) InsertConversation(c schema.ConversationSummary) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return r.LastInsertId()
+	key, err := r.LastInsertId()
+	if err != nil {
+		return 0, err
+	}
+	return key, t.indexTitle(key, c.Title)
 }
 
 // UpdateConversation changes what changes in a conversation beside its messages.
 func (t *tx) UpdateConversation(conversation int64, c schema.ConversationSummary) error {
+	if err := t.indexTitle(conversation, c.Title); err != nil {
+		return err
+	}
 	return t.execOne(`UPDATE conversations SET title = ?, agent_id = ?, archived = ?, revision = revision + 1, changed = `+lastChange+`,
 		updated_at = ? WHERE key = ?`, c.Title, c.AgentID, c.Archived, nanos(c.UpdatedAt), conversation)
 }
 
 // DeleteConversation deletes a conversation with everything that refers to it.
 func (t *tx) DeleteConversation(conversation int64) error {
+	if err := t.unindex(conversation); err != nil {
+		return err
+	}
 	for _, query := range []string{`DELETE FROM runs WHERE conversation = ?`, `DELETE FROM messages WHERE conversation = ?`} {
 		if _, err := t.exec(query, conversation); err != nil {
 			return err
@@ -112,8 +127,16 @@ func (t *tx) InsertMessage(conversation int64, m schema.Message) error {
 		}
 		emotion = enc
 	}
-	if _, err := t.exec(`INSERT INTO messages (id, conversation, role, content, agent_id, run_id, emotion, partial, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, m.ID, conversation, string(m.Role), m.Content, m.AgentID, m.RunID, emotion, m.Partial, nanos(m.CreatedAt)); err != nil {
+	r, err := t.exec(`INSERT INTO messages (id, conversation, role, content, agent_id, run_id, emotion, partial, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, m.ID, conversation, string(m.Role), m.Content, m.AgentID, m.RunID, emotion, m.Partial, nanos(m.CreatedAt))
+	if err != nil {
+		return err
+	}
+	number, err := r.LastInsertId()
+	if err != nil {
+		return err
+	}
+	if err := t.indexMessage(conversation, number, m.Content); err != nil {
 		return err
 	}
 	return t.execOne(`UPDATE conversations SET message_count = message_count + 1, revision = revision + 1, changed = `+lastChange+`,

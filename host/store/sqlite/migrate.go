@@ -25,11 +25,7 @@ func (e errNewer) Error() string {
 
 // migrate brings the database to the newest schema.
 func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithLogger(goose.NopLogger()))
+	p, err := newMigrations(db)
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
@@ -44,6 +40,17 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("migrate schema: %w", err)
 	}
 	return nil
+}
+
+// newMigrations returns the migrations: those of the files, and those that are written in Go.
+func newMigrations(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithLogger(goose.NopLogger()), goose.WithGoMigrations(
+		goose.NewGoMigration(4, &goose.GoFunc{RunTx: indexConversations}, nil),
+	))
 }
 
 // explain says what is wrong with the file and what to do next.

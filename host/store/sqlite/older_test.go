@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stagehouse/stagehouse/host/store"
@@ -27,7 +28,7 @@ func older(t *testing.T) (dir string) {
 		`INSERT INTO conversations (key, principal, id, title, agent_id, message_count, changed, created_at, updated_at)
 			VALUES (1, 'alice', 'first', 'About whales', 'nyx', 2, 3, 1, 3), (2, 'alice', 'second', 'Hello', 'nyx', 1, 2, 2, 2)`,
 		`INSERT INTO messages (number, id, conversation, role, content, agent_id, run_id, created_at) VALUES
-			(1, 'm1', 1, 'user', 'About whales', 'nyx', '', 1), (2, 'm2', 2, 'user', 'Hello', 'nyx', '', 2), (3, 'm3', 1, 'agent', 'They sing', 'nyx', '', 3)`,
+			(1, 'm1', 1, 'user', 'About 鯨の歌 whales', 'nyx', '', 1), (2, 'm2', 2, 'user', 'Hello', 'nyx', '', 2), (3, 'm3', 1, 'agent', 'They sing', 'nyx', '', 3)`,
 	} {
 		if _, err := db.Exec(query); err != nil {
 			t.Fatal(err)
@@ -37,6 +38,30 @@ func older(t *testing.T) (dir string) {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+func TestOlderDatabaseIsFindable(t *testing.T) {
+	s := open(t, older(t))
+	for text, want := range map[string]string{"whale": "first", "singing": "first", "歌": "first", "hello": "second", "whales hello": ""} {
+		if got := findConversations(t, s, store.ConversationsQuery{Viewer: store.Viewer{Principal: "alice"}, Text: text}); got != want {
+			t.Errorf("%q finds %q, want %q", text, got, want)
+		}
+	}
+}
+
+// findConversations returns the ids of what a query finds.
+func findConversations(t *testing.T, s store.Store, q store.ConversationsQuery) string {
+	t.Helper()
+	q.Limit = 10
+	var ids []string
+	view(t, s, func(r store.Reader) error {
+		found, _, err := r.Conversations(q)
+		for _, c := range found {
+			ids = append(ids, c.ID)
+		}
+		return err
+	})
+	return strings.Join(ids, " ")
 }
 
 func TestOlderDatabaseIsBroughtUpToDate(t *testing.T) {

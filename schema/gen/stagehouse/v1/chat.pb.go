@@ -1079,6 +1079,7 @@ type ListConversationsRequest struct {
 	Limit         int32                  `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	Cursor        string                 `protobuf:"bytes,4,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	Archived      string                 `protobuf:"bytes,5,opt,name=archived,proto3" json:"archived,omitempty"` // true, any; empty = those that are not
+	Text          string                 `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`         // plain words
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1144,6 +1145,13 @@ func (x *ListConversationsRequest) GetCursor() string {
 func (x *ListConversationsRequest) GetArchived() string {
 	if x != nil {
 		return x.Archived
+	}
+	return ""
+}
+
+func (x *ListConversationsRequest) GetText() string {
+	if x != nil {
+		return x.Text
 	}
 	return ""
 }
@@ -1963,13 +1971,14 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\vnext_cursor\x18\x03 \x01(\tR\n" +
 	"nextCursor\x12\x1f\n" +
 	"\vprev_cursor\x18\x04 \x01(\tR\n" +
-	"prevCursor\"\xae\x01\n" +
+	"prevCursor\"\xc2\x01\n" +
 	"\x18ListConversationsRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x19\n" +
 	"\bagent_id\x18\x02 \x01(\tR\aagentId\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\x05R\x05limit\x12\x16\n" +
 	"\x06cursor\x18\x04 \x01(\tR\x06cursor\x12\x1a\n" +
-	"\barchived\x18\x05 \x01(\tR\barchived\"\x86\x01\n" +
+	"\barchived\x18\x05 \x01(\tR\barchived\x12\x12\n" +
+	"\x04text\x18\x06 \x01(\tR\x04text\"\x86\x01\n" +
 	"\x19ListConversationsResponse\x12H\n" +
 	"\rconversations\x18\x01 \x03(\v2\".stagehouse.v1.ConversationSummaryR\rconversations\x12\x1f\n" +
 	"\vnext_cursor\x18\x02 \x01(\tR\n" +
