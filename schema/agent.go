@@ -94,6 +94,7 @@ type Agent struct {
 	Persona      string   `json:"persona" doc:"Who the agent is, in prose, for its brain"`
 	Metadata     Object   `json:"metadata"`
 	Emotion      Emotion  `json:"emotion"`
+	Declared     bool     `json:"declared" doc:"Whether the configuration declares it; such an agent cannot be deleted"`
 	// Revision grows by one with every change of the mutable fields and of the status. The emotion, which changes by
 	// itself as time passes, does not count.
 	Revision  int64     `json:"revision" doc:"Grows with every change; the ETag"`
@@ -113,6 +114,18 @@ type AgentQuery struct {
 type AgentPage struct {
 	Agents     []Agent `json:"agents" nullable:"false"`
 	NextCursor string  `json:"nextCursor" doc:"Pass as cursor for the next page; empty at the end"`
+}
+
+// NewAgent is an agent to create. What is left out is empty; the name is the id then, and the brain the runtime's default.
+type NewAgent struct {
+	ID          string
+	Name        string
+	Description string
+	Skills      []string
+	Persona     string
+	Brain       Brain
+	Metadata    Object
+	Start       bool // whether it runs from the beginning
 }
 
 // AgentPatch changes the mutable fields of an agent. Null clears: the name becomes the id, the brain the runtime's
@@ -135,6 +148,14 @@ type Agents interface {
 	List(ctx context.Context, q AgentQuery) (AgentPage, error)
 	// Get returns one agent. Needs ScopeRead.
 	Get(ctx context.Context, id string) (Agent, error)
+	// Create makes an agent that no configuration declares, and returns it: running if n.Start, otherwise stopped. It is
+	// kept, and it runs again when the host does, until somebody stops or deletes it. CodeAlreadyExists if the id is taken;
+	// CodeInvalidArgument, and nothing is created, if its brain cannot be made. Needs ScopeAdmin.
+	Create(ctx context.Context, n NewAgent) (Agent, error)
+	// Delete ends an agent: its unfinished runs are cancelled with reason "agent_stopped", and its memories are deleted with
+	// it. What was said with it stays. CodeFailedPrecondition if the configuration declares the agent; with an ifRevision
+	// other than 0, CodeRevisionMismatch unless the agent has that revision. Needs ScopeAdmin.
+	Delete(ctx context.Context, id string, ifRevision int64) error
 	// Update applies p and returns the agent as it is then. A patch that changes nothing keeps the revision. Needs ScopeAdmin.
 	Update(ctx context.Context, id string, p AgentPatch) (Agent, error)
 	// Start brings the agent to running and returns it in its new state, which is AgentFailed, with a reason, if its

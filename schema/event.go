@@ -22,6 +22,8 @@ const (
 	EventAction  EventType = "agent:action"  // payload Action
 	EventStatus  EventType = "agent:status"  // payload StatusChange
 	EventUpdated EventType = "agent:updated" // payload Updated
+	EventCreated EventType = "agent:created" // payload Created; the first event of an agent
+	EventDeleted EventType = "agent:deleted" // payload Deleted; the last one
 
 	EventQueued    EventType = "chat:queued"    // payload Queued
 	EventStarted   EventType = "chat:started"   // payload Started
@@ -42,7 +44,7 @@ const (
 // EventTypes lists the types that a runtime stores, in the order in which they are documented.
 func EventTypes() []EventType {
 	return []EventType{
-		EventThought, EventEmotion, EventAction, EventStatus, EventUpdated,
+		EventThought, EventEmotion, EventAction, EventStatus, EventUpdated, EventCreated, EventDeleted,
 		EventQueued, EventStarted, EventDelta, EventReply, EventFailed, EventCancelled,
 		EventReloaded, EventCrashed, EventBreaker,
 	}
@@ -81,6 +83,14 @@ type (
 	}
 	// Updated says that the mutable fields of an agent changed.
 	Updated struct {
+		Revision int64 `json:"revision"`
+	}
+	// Created says that there is a new agent.
+	Created struct {
+		Revision int64 `json:"revision"`
+	}
+	// Deleted says that an agent is no longer, and which revision was its last one.
+	Deleted struct {
 		Revision int64 `json:"revision"`
 	}
 	// Queued says that a turn was accepted.

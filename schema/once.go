@@ -14,7 +14,7 @@ const OnceFor = 24 * time.Hour
 // gets the same result, or the same error. Errors that may be another the next time are not kept: those whose code is
 // retryable, or whose HTTP status is 500 or above.
 //
-// It applies to Agents.Update, Start and Stop, to Chat.Send, Cancel, CreateConversation and UpdateConversation, and to
+// It applies to Agents.Create, Update, Delete, Start and Stop, to Chat.Send, Cancel, CreateConversation and UpdateConversation, and to
 // Memory.Store; Chat.Route heeds it; others ignore it.
 type Once struct {
 	Key    string // the client's choice, 1 to MaxOnceBytes bytes

@@ -104,23 +104,45 @@ func (c *check) err(what string) error {
 }
 
 // Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (n NewAgent) Validate() error {
+	var c check
+	c.id("id", n.ID, true)
+	c.text("name", n.Name, n.Name != "", MaxNameBytes)
+	c.profile(n.Description, n.Persona, n.Skills)
+	if n.Brain.Provider != "" || len(n.Brain.Options) > 0 {
+		c.brain(n.Brain)
+	}
+	c.object("metadata", n.Metadata)
+	return c.err("create agent")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
 func (p AgentPatch) Validate() error {
 	var c check
 	c.text("name", p.Name.Value, p.Name.Present && !p.Name.Null, MaxNameBytes)
-	c.text("description", p.Description.Value, false, MaxDescriptionBytes)
-	c.text("persona", p.Persona.Value, false, MaxPersonaBytes)
-	if len(p.Skills.Value) > MaxSkills {
-		c.add("skills", "has %d entries; at most %d are allowed", len(p.Skills.Value), MaxSkills)
-	}
-	for i, s := range p.Skills.Value {
-		c.text(fmt.Sprintf("skills[%d]", i), s, true, MaxSkillBytes)
-	}
+	c.profile(p.Description.Value, p.Persona.Value, p.Skills.Value)
 	if p.Brain.Present && !p.Brain.Null {
-		c.text("brain", p.Brain.Value.Provider, true, MaxNameBytes)
-		c.object("brain", p.Brain.Value.Options)
+		c.brain(p.Brain.Value)
 	}
 	c.object("metadata", p.Metadata.Value)
 	return c.err("update agent")
+}
+
+// profile checks what may be empty of what an agent is.
+func (c *check) profile(description, persona string, skills []string) {
+	c.text("description", description, false, MaxDescriptionBytes)
+	c.text("persona", persona, false, MaxPersonaBytes)
+	if len(skills) > MaxSkills {
+		c.add("skills", "has %d entries; at most %d are allowed", len(skills), MaxSkills)
+	}
+	for i, s := range skills {
+		c.text(fmt.Sprintf("skills[%d]", i), s, true, MaxSkillBytes)
+	}
+}
+
+func (c *check) brain(b Brain) {
+	c.text("brain", b.Provider, true, MaxNameBytes)
+	c.object("brain", b.Options)
 }
 
 // Validate returns nil or one CodeInvalidArgument error that names every wrong value.

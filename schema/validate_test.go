@@ -18,6 +18,10 @@ func TestValidate(t *testing.T) {
 		in   interface{ Validate() error }
 		want string // the locations of what is wrong
 	}{
+		{"new agent", schema.NewAgent{ID: "a"}, ""},
+		{"new agent bad", schema.NewAgent{
+			ID: "a b", Name: " ", Skills: []string{""}, Persona: "\xff", Brain: schema.Brain{Options: schema.Object{"k": 1}}, Metadata: big,
+		}, "id name persona skills[0] brain metadata"},
 		{"patch", schema.AgentPatch{}, ""},
 		{"patch clears", schema.AgentPatch{Name: schema.Clear[string](), Brain: schema.Clear[schema.Brain]()}, ""},
 		{"patch at the bounds", schema.AgentPatch{

@@ -68,6 +68,14 @@ func (agentPatch) Schema(huma.Registry) *huma.Schema {
 func (s *Server) registerAgents(api huma.API) {
 	const one = "/api/agents/{agentId}"
 	register(api, operation("list-agents", http.MethodGet, "/api/agents", tagAgents, "List agents"), callTimeout, s.listAgents)
+	create := operation("create-agent", http.MethodPost, "/api/agents", tagAgents, "Create agent",
+		schema.CodeAlreadyExists, schema.CodeTooLarge, schema.CodeUnsupportedMediaType)
+	create.DefaultStatus = http.StatusCreated
+	register(api, create, callTimeout, s.createAgent)
+	remove := operation("delete-agent", http.MethodDelete, one, tagAgents, "Delete agent",
+		schema.CodeNotFound, schema.CodeFailedPrecondition, schema.CodeIllegalTransition, schema.CodeRevisionMismatch)
+	remove.DefaultStatus = http.StatusNoContent
+	register(api, remove, callTimeout, s.deleteAgent)
 	register(api, tagged(operation("get-agent", http.MethodGet, one, tagAgents, "Get agent details", schema.CodeNotFound)), callTimeout, s.getAgent)
 	for _, method := range []string{http.MethodPut, http.MethodPatch} {
 		id := map[string]string{http.MethodPut: "update-agent", http.MethodPatch: "patch-agent"}[method]

@@ -27,6 +27,7 @@ type fakeHost struct {
 	grown   chan struct{} // closed when the log grows, or when streams break
 	broken  int           // how often streams were broken
 	updates []schema.AgentPatch
+	created []schema.NewAgent
 }
 
 const fakeEpoch = "fake"
@@ -101,6 +102,27 @@ func (f fakeAgents) Get(ctx context.Context, id string) (schema.Agent, error) {
 		return schema.Agent{}, schema.Errorf(schema.CodeNotFound, "there is no agent %q", id)
 	}
 	return fakeAgent(id), nil
+}
+
+func (f fakeAgents) Create(ctx context.Context, n schema.NewAgent) (schema.Agent, error) {
+	if !schema.CallerFrom(ctx).Can(schema.ScopeAdmin) {
+		return schema.Agent{}, schema.Errorf(schema.CodePermissionDenied, "this token may not create agents")
+	}
+	if _, err := f.Get(ctx, n.ID); err == nil {
+		return schema.Agent{}, schema.Errorf(schema.CodeAlreadyExists, "there is an agent %s already", n.ID)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.created = append(f.created, n)
+	return fakeAgent(n.ID), n.Validate()
+}
+
+func (f fakeAgents) Delete(ctx context.Context, id string, ifRevision int64) error {
+	a, err := f.Update(ctx, id, schema.AgentPatch{IfRevision: ifRevision})
+	if err == nil && a.ID == "aria" {
+		return schema.Errorf(schema.CodeFailedPrecondition, "aria is declared")
+	}
+	return err
 }
 
 func (f fakeAgents) Update(ctx context.Context, id string, p schema.AgentPatch) (schema.Agent, error) {

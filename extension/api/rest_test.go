@@ -29,6 +29,7 @@ func TestRoutesAnswer(t *testing.T) {
 		{"GET", "/api/agents/nyx", "", 200, "revision"},
 		{"GET", "/api/agents/n%79x", "", 200, "revision"},
 		{"PUT", "/api/agents/nyx", `{}`, 200, "revision"},
+		{"POST", "/api/agents", `{"id":"vera","name":"Vera","skills":["a"],"brain":{"provider":"x"},"start":false}`, 201, "revision"},
 		{"POST", "/api/agents/nyx/start", "", 200, "status"},
 		{"POST", "/api/agents/nyx/stop", "", 200, "status"},
 		{"POST", "/api/chat/send", `{"agentId":"nyx","message":"Hello!","conversationId":"optional-id"}`, 200, "reply"},
@@ -63,7 +64,7 @@ func TestBadRequests(t *testing.T) {
 		"root":                    {"GET", "/", "", 404, "not_found", nil, nil},
 		"unknown path below":      {"GET", "/api/agents/nyx/nowhere", "", 404, "not_found", nil, nil},
 		"case matters":            {"GET", "/API/agents", "", 404, "not_found", nil, nil},
-		"wrong method":            {"DELETE", nyx, "", 405, "method_not_allowed", nil, nil},
+		"wrong method":            {"POST", nyx, "", 405, "method_not_allowed", nil, nil},
 		"wrong method on static":  {"POST", "/api/memory/search", "", 405, "method_not_allowed", nil, nil},
 		"wrong method on health":  {"POST", "/healthz", "", 405, "method_not_allowed", nil, nil},
 		"unknown method":          {"BREW", nyx, "", 501, "unimplemented", nil, nil},
@@ -121,6 +122,17 @@ func TestBadRequests(t *testing.T) {
 		"search without text":     {"GET", "/api/memory/search", "", 422, "invalid_argument", []string{"query.q"}, nil},
 		"bad patch":               {"PUT", nyx, `{"name":1,"skills":"x","status":"running"}`, 422, "invalid_argument", []string{"body.name", "body.skills", "body.status"}, nil},
 		"bad brain":               {"PUT", nyx, `{"brain":{"model":"x"}}`, 422, "invalid_argument", []string{"body.brain"}, nil},
+		"no id":                   {"POST", "/api/agents", `{"name":"x"}`, 422, "invalid_argument", []string{"body"}, nil},
+		"bad id":                  {"POST", "/api/agents", `{"id":"a b","skills":[""]}`, 422, "invalid_argument", []string{"body.id", "body.skills[0]"}, nil},
+		"bad new brain":           {"POST", "/api/agents", `{"id":"x","brain":{"model":"x"}}`, 422, "invalid_argument", []string{"body.brain"}, nil},
+		"unknown member":          {"POST", "/api/agents", `{"id":"x","status":"running","Start":true}`, 422, "invalid_argument", []string{"body.Start"}, nil},
+		"agent that is there":     {"POST", "/api/agents", `{"id":"nyx"}`, 409, "already_exists", nil, nil},
+		"agent, not allowed":      {"POST", "/api/agents", `{"id":"x"}`, 403, "permission_denied", nil, as("alice")},
+		"delete nobody":           {"DELETE", "/api/agents/ghost", "", 404, "not_found", nil, nil},
+		"delete, not allowed":     {"DELETE", nyx, "", 403, "permission_denied", nil, as("alice")},
+		"delete a declared one":   {"DELETE", "/api/agents/aria", "", 409, "failed_precondition", nil, nil},
+		"delete a changed one":    {"DELETE", nyx, "", 412, "revision_mismatch", nil, []string{"If-Match", `"6"`}},
+		"delete on a bad tag":     {"DELETE", nyx, "", 400, "malformed", nil, []string{"If-Match", `7`}},
 		"half an If-Match":        {"PUT", nyx, `{}`, 400, "malformed", nil, []string{"If-Match", `"7", "8`}},
 		"* and others":            {"PUT", nyx, `{}`, 400, "malformed", nil, []string{"If-Match", `*, "7"`}},
 		"If-Match of one tag":     {"PUT", nyx, `{}`, 412, "revision_mismatch", nil, []string{"If-Match", `"6,7"`}},
@@ -175,12 +187,34 @@ func TestHeadAndOptions(t *testing.T) {
 		t.Errorf("HEAD /healthz = %d", a.status)
 	}
 	a := w.do("OPTIONS", "/api/agents/nyx", "")
-	if a.status != 204 || a.header.Get("Allow") != "GET, HEAD, PUT, PATCH, OPTIONS" || len(a.body) != 0 {
+	if a.status != 204 || a.header.Get("Allow") != "GET, HEAD, PUT, PATCH, DELETE, OPTIONS" || len(a.body) != 0 {
 		t.Errorf("OPTIONS = %d, Allow %q, body %q", a.status, a.header.Get("Allow"), a.body)
 	}
 	w.do("OPTIONS", "/nowhere", "").problem(t, 404, schema.CodeNotFound)
-	if a := w.do("DELETE", "/api/agents/nyx", "", as("admin")...); a.header.Get("Allow") != "GET, HEAD, PUT, PATCH, OPTIONS" {
+	if a := w.do("POST", "/api/agents/nyx", "", as("admin")...); a.header.Get("Allow") != "GET, HEAD, PUT, PATCH, DELETE, OPTIONS" {
 		t.Errorf("Allow = %q", a.header.Get("Allow"))
+	}
+}
+
+func TestCreateAndDeleteAgent(t *testing.T) {
+	f := newFakeHost()
+	w := start(t, "", f.services())
+	a := w.do("POST", "/api/agents", `{"id":"a:b","metadata":{"n":1.50}}`, as("admin")...)
+	if a.status != 201 || a.header.Get("Location") != "/api/agents/a:b" || a.header.Get("ETag") != `"7"` {
+		t.Errorf("create = %d %v %s", a.status, a.header, a.body)
+	}
+	w.do("POST", "/api/agents", `{"id":"c","start":false}`, as("admin")...)
+	if n := f.created; !n[0].Start || n[0].Metadata["n"] != json.Number("1.50") || n[1].Start {
+		t.Errorf("created %+v", n)
+	}
+	for _, match := range []string{"", "*", `"7"`, `"1", "7"`} {
+		headers := as("admin")
+		if match != "" {
+			headers = append(headers, "If-Match", match)
+		}
+		if a := w.do("DELETE", "/api/agents/nyx", "", headers...); a.status != 204 || len(a.body) != 0 || a.header.Get("Content-Type") != "" {
+			t.Errorf("delete with If-Match %s = %d %v %s", match, a.status, a.header, a.body)
+		}
 	}
 }
 

@@ -304,7 +304,7 @@ func marshalOpenAPI(api huma.API) []byte {
 	delete(schemas, "ErrorModel") // huma registers its own model of an error, whether it is used or not
 	delete(schemas, "ErrorDetail")
 	for name, model := range schemas {
-		if !slices.Contains([]string{"SendBody", "RouteBody", "StoreMemoryBody", "CreateConversationBody"}, name) {
+		if !slices.Contains([]string{"CreateAgentBody", "SendBody", "RouteBody", "StoreMemoryBody", "CreateConversationBody"}, name) {
 			model.AdditionalProperties = nil // clients must not mind what a later version adds to an answer
 		}
 	}

@@ -161,7 +161,7 @@ func TestSubscriptionNames(t *testing.T) {
 		`{"type":"subscribe","events":["chat:*"]}`:                                             "[*] [chat:queued chat:started chat:delta chat:reply chat:failed chat:cancelled]",
 		`{"type":"subscribe","events":["chat:reply","reply","status"],"agents":["nyx","nyx"]}`: "[nyx] [agent:status chat:reply]",
 		`{"type":"subscribe","agents":[],"events":[]}`:                                         "[] []",
-		`{"type":"subscribe","agents":["*"],"events":["agent:*"]}`:                             "[*] [agent:thought agent:emotion agent:action agent:status agent:updated]",
+		`{"type":"subscribe","agents":["*"],"events":["agent:*"]}`:                             "[*] [agent:thought agent:emotion agent:action agent:status agent:updated agent:created agent:deleted]",
 	} {
 		f := s.ask(text, "subscribed")
 		if got := fmt.Sprint(f["agents"], " ", f["events"]); got != want || f["recovered"] != false || f.text("head") != "fake-0" {

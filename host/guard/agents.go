@@ -31,6 +31,27 @@ func (g agents) Get(ctx context.Context, id string) (schema.Agent, error) {
 	return g.next.Get(ctx, id)
 }
 
+func (g agents) Create(ctx context.Context, n schema.NewAgent) (schema.Agent, error) {
+	c, err := reader(ctx)
+	if err != nil {
+		return schema.Agent{}, err
+	}
+	if err := n.Validate(); err != nil {
+		return schema.Agent{}, err
+	}
+	if err := need(c, schema.ScopeAdmin); err != nil {
+		return schema.Agent{}, err
+	}
+	return g.next.Create(ctx, n)
+}
+
+func (g agents) Delete(ctx context.Context, id string, ifRevision int64) error {
+	if err := g.mayChange(ctx, id, nil); err != nil {
+		return err
+	}
+	return g.next.Delete(ctx, id, ifRevision)
+}
+
 func (g agents) Update(ctx context.Context, id string, p schema.AgentPatch) (schema.Agent, error) {
 	if err := g.mayChange(ctx, id, p.Validate); err != nil {
 		return schema.Agent{}, err

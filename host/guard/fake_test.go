@@ -44,6 +44,14 @@ func (c agents) List(_ context.Context, q schema.AgentQuery) (schema.AgentPage, 
 func (c agents) Get(_ context.Context, id string) (schema.Agent, error) {
 	return schema.Agent{ID: id}, find(id, "nyx")
 }
+func (c agents) Create(_ context.Context, n schema.NewAgent) (schema.Agent, error) {
+	c.act("create")
+	return schema.Agent{ID: n.ID}, nil
+}
+func (c agents) Delete(_ context.Context, id string, _ int64) error {
+	c.act("delete")
+	return find(id, "nyx")
+}
 func (c agents) Update(_ context.Context, id string, _ schema.AgentPatch) (schema.Agent, error) {
 	c.act("update")
 	return schema.Agent{ID: id}, find(id, "nyx")

@@ -53,6 +53,14 @@ func update(id string, p schema.AgentPatch) func(context.Context, schema.Service
 	return func(ctx context.Context, s schema.Services) error { return second(s.Agents.Update(ctx, id, p)) }
 }
 
+func create(n schema.NewAgent) func(context.Context, schema.Services) error {
+	return func(ctx context.Context, s schema.Services) error { return second(s.Agents.Create(ctx, n)) }
+}
+
+func remove(id string) func(context.Context, schema.Services) error {
+	return func(ctx context.Context, s schema.Services) error { return s.Agents.Delete(ctx, id, 0) }
+}
+
 func send(r schema.SendRequest) func(context.Context, schema.Services) error {
 	return func(ctx context.Context, s schema.Services) error { return firstError(s.Chat.Send(ctx, r)) }
 }
@@ -61,7 +69,7 @@ func store(m schema.NewMemory) func(context.Context, schema.Services) error {
 	return func(ctx context.Context, s schema.Services) error { return second(s.Memory.Store(ctx, m)) }
 }
 
-func create(n schema.NewConversation) func(context.Context, schema.Services) error {
+func begin(n schema.NewConversation) func(context.Context, schema.Services) error {
 	return func(ctx context.Context, s schema.Services) error { return second(s.Chat.CreateConversation(ctx, n)) }
 }
 
@@ -71,7 +79,7 @@ func rename(id string, title schema.Field[string]) func(context.Context, schema.
 	}
 }
 
-func remove(id string) func(context.Context, schema.Services) error {
+func discard(id string) func(context.Context, schema.Services) error {
 	return func(ctx context.Context, s schema.Services) error { return s.Chat.DeleteConversation(ctx, id, 0) }
 }
 
@@ -95,6 +103,11 @@ func agentCalls() []call {
 		{"get", func(ctx context.Context, s schema.Services) error { return second(s.Agents.Get(ctx, "nyx")) }, ok, ok, ok, ""},
 		{"get nobody", func(ctx context.Context, s schema.Services) error { return second(s.Agents.Get(ctx, "nobody")) }, notFound, notFound, notFound, ""},
 		{"get bad", func(ctx context.Context, s schema.Services) error { return second(s.Agents.Get(ctx, "a b")) }, invalid, invalid, invalid, ""},
+		{"create", create(schema.NewAgent{ID: "new"}), denied, denied, ok, "create"},
+		{"create bad", create(schema.NewAgent{ID: "a b"}), invalid, invalid, invalid, ""},
+		{"remove", remove("nyx"), denied, denied, ok, "delete"},
+		{"remove nobody", remove("nobody"), notFound, notFound, notFound, "delete"},
+		{"remove bad", remove(""), invalid, invalid, invalid, ""},
 		{"update", update("nyx", schema.AgentPatch{}), denied, denied, ok, "update"},
 		{"update nobody", update("nobody", schema.AgentPatch{}), notFound, notFound, notFound, "update"},
 		{"update bad", update("nyx", schema.AgentPatch{Name: schema.Set("")}), invalid, invalid, invalid, ""},
@@ -134,16 +147,16 @@ func chatCalls() []call {
 		{"conversations bad", func(ctx context.Context, s schema.Services) error {
 			return second(s.Chat.Conversations(ctx, schema.ConversationsQuery{Cursor: "\xff"}))
 		}, invalid, invalid, invalid, ""},
-		{"create", create(schema.NewConversation{ID: "c", AgentID: "nyx"}), denied, ok, ok, "create"},
-		{"create for nobody", create(schema.NewConversation{AgentID: "nobody"}), notFound, ok, ok, "create"},
-		{"create bad", create(schema.NewConversation{ID: "a b"}), invalid, invalid, invalid, ""},
+		{"create", begin(schema.NewConversation{ID: "c", AgentID: "nyx"}), denied, ok, ok, "create"},
+		{"create for nobody", begin(schema.NewConversation{AgentID: "nobody"}), notFound, ok, ok, "create"},
+		{"create bad", begin(schema.NewConversation{ID: "a b"}), invalid, invalid, invalid, ""},
 		{"rename", rename("conv_1", schema.Set("x")), denied, ok, denied, "update"},
 		{"rename unknown", rename("conv_2", schema.Set("x")), notFound, notFound, notFound, ""},
 		{"rename bad", rename("conv_1", schema.Set(" ")), invalid, invalid, invalid, ""},
 		{"rename bad id", rename("a b", schema.Set("x")), invalid, invalid, invalid, ""},
-		{"delete conversation", remove("conv_1"), denied, ok, denied, "delete"},
-		{"delete conversation unknown", remove("conv_2"), notFound, notFound, notFound, ""},
-		{"delete conversation bad", remove(""), invalid, invalid, invalid, ""},
+		{"delete conversation", discard("conv_1"), denied, ok, denied, "delete"},
+		{"delete conversation unknown", discard("conv_2"), notFound, notFound, notFound, ""},
+		{"delete conversation bad", discard(""), invalid, invalid, invalid, ""},
 		{"run", func(ctx context.Context, s schema.Services) error { return second(s.Chat.Run(ctx, "run_1")) }, ok, ok, ok, ""},
 		{"run unknown", func(ctx context.Context, s schema.Services) error { return second(s.Chat.Run(ctx, "run_2")) }, notFound, notFound, notFound, ""},
 		{"run bad", func(ctx context.Context, s schema.Services) error { return second(s.Chat.Run(ctx, "")) }, invalid, invalid, invalid, ""},

@@ -31,6 +31,7 @@ func testAgents(s *suite) {
 		_, err := s.Agents.Update(s.admin(), "nobody", schema.AgentPatch{Name: schema.Set("x")})
 		s.wantCode(err, schema.CodeNotFound)
 	})
+	testAgentsLife(s)
 	s.test("stop-start-idempotent", agentsStopStart)
 	s.test("start-unknown", func(s *suite) {
 		_, err := s.Agents.Start(s.admin(), "nobody")

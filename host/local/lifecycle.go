@@ -193,7 +193,7 @@ func (s agents) finishStop(ctx context.Context, id string) error {
 	}
 	return s.store.Update(ctx, func(tx store.Tx) error {
 		a, err := tx.Agent(id)
-		if err != nil {
+		if err != nil || a.Status != schema.AgentStopping { // Close was faster, or it was deleted, and made anew
 			return err
 		}
 		return s.setStatus(tx, a, schema.AgentStopped, "")

@@ -125,15 +125,20 @@ func (r *Runtime) patchedBrain(ctx context.Context, id string, p schema.AgentPat
 	if !p.Brain.Present {
 		return nil, nil
 	}
+	return r.wantedBrain(ctx, "update agent", id, p.Brain.Apply(schema.Brain{}, schema.Brain{Provider: BuiltinBrain}))
+}
+
+// wantedBrain makes a brain that a caller asks for; one that cannot be made is the caller's mistake.
+func (r *Runtime) wantedBrain(ctx context.Context, doing, id string, wanted schema.Brain) (brain.Brain, error) {
 	making, cancel := r.starting(ctx)
 	defer cancel()
-	b, err := r.makeBrain(making, id, p.Brain.Apply(schema.Brain{}, schema.Brain{Provider: BuiltinBrain}))
-	text := "update agent " + id + ": brain: "
+	b, err := r.makeBrain(making, id, wanted)
+	text := doing + " " + id + ": brain: "
 	switch {
 	case err == nil:
 		return b, nil
 	case ctx.Err() != nil:
-		return nil, r.fault("update agent", ctx.Err())
+		return nil, r.fault(doing, ctx.Err())
 	case r.lifetime.Err() != nil:
 		return nil, closing()
 	case errors.Is(err, errSlow):

@@ -47,6 +47,16 @@ func (g *registry) put(a store.Agent) {
 	}
 }
 
+// remove has an agent seen no more.
+func (g *registry) remove(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.agents, id)
+	if at, found := slices.BinarySearch(g.sorted, id); found {
+		g.sorted = slices.Delete(g.sorted, at, at+1)
+	}
+}
+
 func (g *registry) feel(id string, e schema.Emotion, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -72,17 +82,19 @@ func (g *registry) brain(id string) brain.Brain {
 	return nil
 }
 
-// beginMove marks a transition as under way.
+// beginMove marks a transition as under way. It does nothing to an agent that was deleted in the same commit.
 func (g *registry) beginMove(id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.agents[id].moving = make(chan struct{})
+	if e, ok := g.agents[id]; ok {
+		e.moving = make(chan struct{})
+	}
 }
 
 func (g *registry) endMove(id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if e := g.agents[id]; e.moving != nil {
+	if e, ok := g.agents[id]; ok && e.moving != nil {
 		close(e.moving)
 		e.moving = nil
 	}
@@ -132,6 +144,7 @@ func (g *registry) after(id string, limit int, now time.Time, f func(*schema.Age
 // present returns the agent with its emotion decayed to now, and nothing in it shared with what is kept.
 func present(a store.Agent, now time.Time) schema.Agent {
 	out := a.Agent
+	out.Declared = a.Declaration != nil
 	out.Emotion = mood.Decay(a.Emotion, now.Sub(a.EmotionAt))
 	out.Skills = slices.Clone(a.Skills)
 	if out.Skills == nil {

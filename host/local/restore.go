@@ -110,11 +110,11 @@ func (r *Runtime) declare(tx store.Tx) error {
 		return err
 	}
 	for _, a := range all {
-		if a.Declared == nil || declared[a.ID] {
+		if a.Declaration == nil || declared[a.ID] {
 			continue
 		}
 		r.log.Warn("agent is not declared any more; it is kept and not started", "agent", a.ID)
-		a.Declared, a.Desired = nil, false
+		a.Declaration, a.Desired = nil, false
 		if err := tx.PutAgent(a); err != nil {
 			return err
 		}

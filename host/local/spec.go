@@ -103,9 +103,9 @@ func validateSpecs(specs []AgentSpec) error {
 func (s AgentSpec) merge(a store.Agent) (_ store.Agent, changed bool, err error) {
 	s = s.normal()
 	var last AgentSpec
-	known := a.Declared != nil
+	known := a.Declaration != nil
 	if known {
-		if err := json.Unmarshal(a.Declared, &last); err != nil {
+		if err := json.Unmarshal(a.Declaration, &last); err != nil {
 			return a, false, fmt.Errorf("read the last declaration of agent %s: %w", s.ID, err)
 		}
 	}
@@ -126,7 +126,7 @@ func (s AgentSpec) merge(a store.Agent) (_ store.Agent, changed bool, err error)
 	if !known || s.autostart() != last.autostart() {
 		a.Desired = s.autostart()
 	}
-	if a.Declared, err = json.Marshal(s); err != nil {
+	if a.Declaration, err = json.Marshal(s); err != nil {
 		return a, false, fmt.Errorf("keep the declaration of agent %s: %w", s.ID, err)
 	}
 	return a, !sameFields(before, a.Agent), nil

@@ -47,6 +47,8 @@ type Tx interface {
 	Reader
 
 	PutAgent(a Agent) error // inserts or replaces
+	// DeleteAgent deletes an agent and its memories, and nothing else that speaks of it. ErrNotFound
+	DeleteAgent(id string) error
 	SetEmotion(agentID string, e schema.Emotion, at time.Time) error
 
 	InsertConversation(c schema.ConversationSummary) (key int64, err error) // of revision 1, the last changed; ErrExists
@@ -127,7 +129,7 @@ type Agent struct {
 	schema.Agent           // with the emotion as it was at EmotionAt
 	EmotionAt    time.Time // zero = it never felt anything
 	Desired      bool      // whether it should run when the host does
-	Declared     []byte    // the declaration that was last merged, as JSON; nil = it is not declared
+	Declaration  []byte    // that was last merged, as JSON; nil = it is not declared. Of schema.Agent.Declared nothing is kept
 }
 
 // Viewer is who looks: what belongs to nobody else, or to anybody at all.

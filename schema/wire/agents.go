@@ -21,7 +21,7 @@ func ToAgent(a schema.Agent) (*pb.Agent, error) {
 	return &pb.Agent{
 		Id: a.ID, Name: a.Name, Description: a.Description, Status: string(a.Status), StatusReason: a.StatusReason,
 		Skills: a.Skills, Brain: brain, Persona: a.Persona, Metadata: metadata, Emotion: ToEmotion(a.Emotion),
-		Revision: a.Revision, CreatedAt: toTime(a.CreatedAt), UpdatedAt: toTime(a.UpdatedAt),
+		Revision: a.Revision, CreatedAt: toTime(a.CreatedAt), UpdatedAt: toTime(a.UpdatedAt), Declared: a.Declared,
 	}, nil
 }
 
@@ -33,7 +33,7 @@ func FromAgent(m *pb.Agent) (schema.Agent, error) {
 	a := schema.Agent{
 		ID: m.GetId(), Name: m.GetName(), Description: m.GetDescription(),
 		Status: schema.AgentStatus(m.GetStatus()), StatusReason: m.GetStatusReason(),
-		Skills: shown(m.GetSkills()), Persona: m.GetPersona(), Revision: m.GetRevision(),
+		Skills: shown(m.GetSkills()), Persona: m.GetPersona(), Revision: m.GetRevision(), Declared: m.GetDeclared(),
 	}
 	var err error
 	if a.Brain, err = FromBrain(m.GetBrain()); err != nil {
@@ -102,6 +102,38 @@ func FromAgentPage(m *pb.ListAgentsResponse) (schema.AgentPage, error) {
 		return schema.AgentPage{}, fmt.Errorf("agents: %w", err)
 	}
 	return schema.AgentPage{Agents: agents, NextCursor: m.GetNextCursor()}, nil
+}
+
+// ToNewAgent converts an agent to create.
+func ToNewAgent(n schema.NewAgent) (*pb.CreateAgentRequest, error) {
+	brain, err := ToBrain(n.Brain)
+	if err != nil {
+		return nil, err
+	}
+	metadata, err := toObject(memberMetadata, n.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	return &pb.CreateAgentRequest{Start: n.Start, Values: &pb.Agent{
+		Id: n.ID, Name: n.Name, Description: n.Description, Skills: n.Skills, Brain: brain, Persona: n.Persona, Metadata: metadata,
+	}}, nil
+}
+
+// FromNewAgent converts an agent to create.
+func FromNewAgent(m *pb.CreateAgentRequest) (schema.NewAgent, error) {
+	v := m.GetValues()
+	brain, err := FromBrain(v.GetBrain())
+	if err != nil {
+		return schema.NewAgent{}, err
+	}
+	metadata, err := fromObject(memberMetadata, v.GetMetadata())
+	if err != nil {
+		return schema.NewAgent{}, err
+	}
+	return schema.NewAgent{
+		ID: v.GetId(), Name: v.GetName(), Description: v.GetDescription(), Skills: v.GetSkills(), Persona: v.GetPersona(),
+		Brain: brain, Metadata: metadata, Start: m.GetStart(),
+	}, nil
 }
 
 // Names of the members of a patch, in the order in which they are sent.

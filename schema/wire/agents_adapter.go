@@ -23,6 +23,22 @@ func (c agentsClient) Get(ctx context.Context, id string) (schema.Agent, error) 
 		func(r *pb.GetAgentResponse) (schema.Agent, error) { return FromAgent(r.GetAgent()) })
 }
 
+func (c agentsClient) Create(ctx context.Context, n schema.NewAgent) (schema.Agent, error) {
+	req, err := ToNewAgent(n)
+	if err != nil {
+		return schema.Agent{}, badRequest(err)
+	}
+	req.Caller = callerOf(ctx)
+	return unary(ctx, c.rpc.Create, req,
+		func(r *pb.CreateAgentResponse) (schema.Agent, error) { return FromAgent(r.GetAgent()) })
+}
+
+func (c agentsClient) Delete(ctx context.Context, id string, ifRevision int64) error {
+	_, err := unary(ctx, c.rpc.Delete, &pb.DeleteAgentRequest{Caller: callerOf(ctx), Id: id, IfRevision: ifRevision},
+		func(*pb.DeleteAgentResponse) (struct{}, error) { return struct{}{}, nil })
+	return err
+}
+
 func (c agentsClient) Update(ctx context.Context, id string, p schema.AgentPatch) (schema.Agent, error) {
 	req, err := ToAgentPatch(id, p)
 	if err != nil {
@@ -69,6 +85,23 @@ func (s agentsServer) Get(ctx context.Context, m *pb.GetAgentRequest) (*pb.GetAg
 	return serve(ctx, s.server, m.GetCaller(), func(ctx context.Context) (*pb.GetAgentResponse, error) {
 		out, err := agentAnswer(s.svc.Get(ctx, m.GetId()))
 		return &pb.GetAgentResponse{Agent: out}, err
+	})
+}
+
+func (s agentsServer) Create(ctx context.Context, m *pb.CreateAgentRequest) (*pb.CreateAgentResponse, error) {
+	return serve(ctx, s.server, m.GetCaller(), func(ctx context.Context) (*pb.CreateAgentResponse, error) {
+		n, err := FromNewAgent(m)
+		if err != nil {
+			return nil, badRequest(err)
+		}
+		out, err := agentAnswer(s.svc.Create(ctx, n))
+		return &pb.CreateAgentResponse{Agent: out}, err
+	})
+}
+
+func (s agentsServer) Delete(ctx context.Context, m *pb.DeleteAgentRequest) (*pb.DeleteAgentResponse, error) {
+	return serve(ctx, s.server, m.GetCaller(), func(ctx context.Context) (*pb.DeleteAgentResponse, error) {
+		return &pb.DeleteAgentResponse{}, s.svc.Delete(ctx, m.GetId(), m.GetIfRevision())
 	})
 }
 

@@ -66,6 +66,7 @@ func conversions() []conversion {
 		pair("brain", wire.ToBrain, wire.FromBrain),
 		pair("agent query", sure(wire.ToAgentQuery), sure(wire.FromAgentQuery)),
 		pair("agent page", wire.ToAgentPage, wire.FromAgentPage),
+		pair("new agent", wire.ToNewAgent, wire.FromNewAgent),
 		pair("agent patch",
 			func(p patched) (*pb.UpdateAgentRequest, error) { return wire.ToAgentPatch(p.ID, p.Patch) },
 			func(m *pb.UpdateAgentRequest) (patched, error) {
@@ -282,6 +283,8 @@ func TestBadAnswersAreRefused(t *testing.T) {
 		"agent created":    second(wire.FromAgent(&pb.Agent{CreatedAt: late})),
 		"agent updated":    second(wire.FromAgent(&pb.Agent{UpdatedAt: late})),
 		"agent of a page":  second(wire.FromAgentPage(&pb.ListAgentsResponse{Agents: []*pb.Agent{{Emotion: nan}}})),
+		"new brain":        second(wire.FromNewAgent(&pb.CreateAgentRequest{Values: &pb.Agent{Brain: &pb.Brain{Options: []byte("{")}}})),
+		"new metadata":     second(wire.FromNewAgent(&pb.CreateAgentRequest{Values: &pb.Agent{Metadata: []byte("1")}})),
 		"nil message":      second(wire.FromMessage(nil)),
 		"message emotion":  second(wire.FromMessage(&pb.Message{Emotion: nan})),
 		"message time":     second(wire.FromMessage(&pb.Message{CreatedAt: late})),

@@ -42,6 +42,10 @@ func (f fakeAgents) List(ctx context.Context, q schema.AgentQuery) (schema.Agent
 	return schema.AgentPage{NextCursor: q.Cursor}, f.any(ctx)
 }
 func (f fakeAgents) Get(ctx context.Context, id string) (schema.Agent, error) { return f.get(ctx, id) }
+func (f fakeAgents) Create(ctx context.Context, n schema.NewAgent) (schema.Agent, error) {
+	return schema.Agent{ID: n.ID, Name: n.Name}, f.any(ctx)
+}
+func (f fakeAgents) Delete(ctx context.Context, _ string, _ int64) error { return f.any(ctx) }
 func (f fakeAgents) Update(ctx context.Context, id string, p schema.AgentPatch) (schema.Agent, error) {
 	return f.update(ctx, id, p)
 }
@@ -114,6 +118,8 @@ func everyCall(ctx context.Context, s schema.Services, text string) map[string]e
 	errs := map[string]error{}
 	_, errs["agents.List"] = s.Agents.List(ctx, schema.AgentQuery{Skill: text})
 	_, errs["agents.Get"] = s.Agents.Get(ctx, text)
+	_, errs["agents.Create"] = s.Agents.Create(ctx, schema.NewAgent{ID: text})
+	errs["agents.Delete"] = s.Agents.Delete(ctx, text, 0)
 	_, errs["agents.Update"] = s.Agents.Update(ctx, "nyx", schema.AgentPatch{Name: schema.Set(text)})
 	_, errs["agents.Start"] = s.Agents.Start(ctx, text)
 	_, errs["agents.Stop"] = s.Agents.Stop(ctx, text)

@@ -192,6 +192,7 @@ export interface Agent {
   persona: string;
   metadata: object;
   emotion: Emotion;
+  declared: boolean;
   revision: number;
   createdAt: string;
   updatedAt: string;
@@ -272,6 +273,8 @@ interface Payloads {
   'agent:action': { action: string; input: object; result: object };
   'agent:status': { status: Agent['status']; previous: Agent['status']; reason?: string; revision: number };
   'agent:updated': { revision: number };
+  'agent:created': { revision: number };
+  'agent:deleted': { revision: number };
   'chat:queued': { position: number; message: Message };
   'chat:started': { messageId: string };
   'chat:delta': { delta: string; index: number };

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/stagehouse/stagehouse/host/store"
@@ -16,7 +17,7 @@ func scanAgent(row scanner) (store.Agent, error) {
 	var declared []byte
 	err := row.Scan(&a.ID, &a.Name, &a.Description, &a.Status, &a.StatusReason, nested{&a.Skills}, nested{&a.Brain}, &a.Persona,
 		nested{&a.Metadata}, nested{&a.Emotion}, &felt, &a.Revision, &a.Desired, &declared, &created, &updated)
-	a.EmotionAt, a.CreatedAt, a.UpdatedAt, a.Declared = timeAt(felt), timeAt(created), timeAt(updated), declared
+	a.EmotionAt, a.CreatedAt, a.UpdatedAt, a.Declaration = timeAt(felt), timeAt(created), timeAt(updated), declared
 	return a, err
 }
 
@@ -63,8 +64,8 @@ func (t *tx) PutAgent(a store.Agent) error {
 		return err
 	}
 	var declared any
-	if a.Declared != nil {
-		declared = string(a.Declared)
+	if a.Declaration != nil {
+		declared = string(a.Declaration)
 	}
 	_, err = t.exec(`INSERT INTO agents (`+agentColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, description = excluded.description, status = excluded.status,
@@ -83,4 +84,15 @@ func (t *tx) SetEmotion(agentID string, e schema.Emotion, at time.Time) error {
 		return err
 	}
 	return t.execOne(`UPDATE agents SET emotion = ?, emotion_at = ? WHERE id = ?`, enc, nanos(at), agentID)
+}
+
+// DeleteAgent deletes an agent and its memories.
+func (t *tx) DeleteAgent(id string) error {
+	if _, err := t.exec(`DELETE FROM memory_words WHERE rowid IN (SELECT key FROM memories WHERE agent_id = ?)`, id); err != nil {
+		return fmt.Errorf("remove memories from index: %w", err)
+	}
+	if _, err := t.exec(`DELETE FROM memories WHERE agent_id = ?`, id); err != nil {
+		return fmt.Errorf("delete memories: %w", err)
+	}
+	return t.execOne(`DELETE FROM agents WHERE id = ?`, id)
 }

@@ -25,7 +25,7 @@ func TestAgentIsKeptWhole(t *testing.T) {
 	a.Brain.Options = schema.Object{"model": "x"}
 	a.Metadata = schema.Object{"deep": map[string]any{"list": []any{"a", true, nil}}}
 	a.Emotion, a.EmotionAt = schema.Emotion{Name: "happy", Intensity: 0.5, Valence: 0.25, Arousal: 0.125}, noon.Add(time.Second)
-	a.Declared = []byte(`{"id":"nyx"}`)
+	a.Declaration = []byte(`{"id":"nyx"}`)
 	update(t, s, func(tx store.Tx) error { return tx.PutAgent(agent("nyx")) })
 	update(t, s, func(tx store.Tx) error { return tx.PutAgent(a) })
 	view(t, s, func(r store.Reader) error {

@@ -37,6 +37,7 @@ type Agent struct {
 	Revision      int64                  `protobuf:"varint,11,opt,name=revision,proto3" json:"revision,omitempty"`
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	Declared      bool                   `protobuf:"varint,14,opt,name=declared,proto3" json:"declared,omitempty"` // by the configuration
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +161,13 @@ func (x *Agent) GetUpdatedAt() *timestamppb.Timestamp {
 		return x.UpdatedAt
 	}
 	return nil
+}
+
+func (x *Agent) GetDeclared() bool {
+	if x != nil {
+		return x.Declared
+	}
+	return false
 }
 
 type Brain struct {
@@ -438,6 +446,207 @@ func (x *GetAgentResponse) GetAgent() *Agent {
 	return nil
 }
 
+// CreateAgentRequest makes an agent of `values`, of which id, name, description, skills, brain, persona and metadata count.
+type CreateAgentRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Caller        *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	Values        *Agent                 `protobuf:"bytes,2,opt,name=values,proto3" json:"values,omitempty"`
+	Start         bool                   `protobuf:"varint,3,opt,name=start,proto3" json:"start,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateAgentRequest) Reset() {
+	*x = CreateAgentRequest{}
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateAgentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateAgentRequest) ProtoMessage() {}
+
+func (x *CreateAgentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateAgentRequest.ProtoReflect.Descriptor instead.
+func (*CreateAgentRequest) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CreateAgentRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+func (x *CreateAgentRequest) GetValues() *Agent {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *CreateAgentRequest) GetStart() bool {
+	if x != nil {
+		return x.Start
+	}
+	return false
+}
+
+type CreateAgentResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Agent         *Agent                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateAgentResponse) Reset() {
+	*x = CreateAgentResponse{}
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateAgentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateAgentResponse) ProtoMessage() {}
+
+func (x *CreateAgentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateAgentResponse.ProtoReflect.Descriptor instead.
+func (*CreateAgentResponse) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CreateAgentResponse) GetAgent() *Agent {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
+type DeleteAgentRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Caller        *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	IfRevision    int64                  `protobuf:"varint,3,opt,name=if_revision,json=ifRevision,proto3" json:"if_revision,omitempty"` // 0 = whatever the revision is
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAgentRequest) Reset() {
+	*x = DeleteAgentRequest{}
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAgentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAgentRequest) ProtoMessage() {}
+
+func (x *DeleteAgentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAgentRequest.ProtoReflect.Descriptor instead.
+func (*DeleteAgentRequest) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DeleteAgentRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+func (x *DeleteAgentRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteAgentRequest) GetIfRevision() int64 {
+	if x != nil {
+		return x.IfRevision
+	}
+	return 0
+}
+
+type DeleteAgentResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAgentResponse) Reset() {
+	*x = DeleteAgentResponse{}
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAgentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAgentResponse) ProtoMessage() {}
+
+func (x *DeleteAgentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAgentResponse.ProtoReflect.Descriptor instead.
+func (*DeleteAgentResponse) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{9}
+}
+
 // UpdateAgentRequest changes the fields that are named in `set`, from `values`, and clears those named in `clear`.
 type UpdateAgentRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -453,7 +662,7 @@ type UpdateAgentRequest struct {
 
 func (x *UpdateAgentRequest) Reset() {
 	*x = UpdateAgentRequest{}
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[6]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -465,7 +674,7 @@ func (x *UpdateAgentRequest) String() string {
 func (*UpdateAgentRequest) ProtoMessage() {}
 
 func (x *UpdateAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[6]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -478,7 +687,7 @@ func (x *UpdateAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAgentRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAgentRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{6}
+	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UpdateAgentRequest) GetCaller() *Caller {
@@ -532,7 +741,7 @@ type UpdateAgentResponse struct {
 
 func (x *UpdateAgentResponse) Reset() {
 	*x = UpdateAgentResponse{}
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[7]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +753,7 @@ func (x *UpdateAgentResponse) String() string {
 func (*UpdateAgentResponse) ProtoMessage() {}
 
 func (x *UpdateAgentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[7]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +766,7 @@ func (x *UpdateAgentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAgentResponse.ProtoReflect.Descriptor instead.
 func (*UpdateAgentResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{7}
+	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UpdateAgentResponse) GetAgent() *Agent {
@@ -577,7 +786,7 @@ type StartAgentRequest struct {
 
 func (x *StartAgentRequest) Reset() {
 	*x = StartAgentRequest{}
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[8]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -589,7 +798,7 @@ func (x *StartAgentRequest) String() string {
 func (*StartAgentRequest) ProtoMessage() {}
 
 func (x *StartAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[8]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -602,7 +811,7 @@ func (x *StartAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartAgentRequest.ProtoReflect.Descriptor instead.
 func (*StartAgentRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{8}
+	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StartAgentRequest) GetCaller() *Caller {
@@ -628,7 +837,7 @@ type StartAgentResponse struct {
 
 func (x *StartAgentResponse) Reset() {
 	*x = StartAgentResponse{}
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[9]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -640,7 +849,7 @@ func (x *StartAgentResponse) String() string {
 func (*StartAgentResponse) ProtoMessage() {}
 
 func (x *StartAgentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[9]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -653,7 +862,7 @@ func (x *StartAgentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartAgentResponse.ProtoReflect.Descriptor instead.
 func (*StartAgentResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{9}
+	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StartAgentResponse) GetAgent() *Agent {
@@ -673,7 +882,7 @@ type StopAgentRequest struct {
 
 func (x *StopAgentRequest) Reset() {
 	*x = StopAgentRequest{}
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[10]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +894,7 @@ func (x *StopAgentRequest) String() string {
 func (*StopAgentRequest) ProtoMessage() {}
 
 func (x *StopAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[10]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +907,7 @@ func (x *StopAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopAgentRequest.ProtoReflect.Descriptor instead.
 func (*StopAgentRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{10}
+	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StopAgentRequest) GetCaller() *Caller {
@@ -724,7 +933,7 @@ type StopAgentResponse struct {
 
 func (x *StopAgentResponse) Reset() {
 	*x = StopAgentResponse{}
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[11]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +945,7 @@ func (x *StopAgentResponse) String() string {
 func (*StopAgentResponse) ProtoMessage() {}
 
 func (x *StopAgentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_agents_proto_msgTypes[11]
+	mi := &file_stagehouse_v1_agents_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +958,7 @@ func (x *StopAgentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopAgentResponse.ProtoReflect.Descriptor instead.
 func (*StopAgentResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{11}
+	return file_stagehouse_v1_agents_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StopAgentResponse) GetAgent() *Agent {
@@ -763,7 +972,7 @@ var File_stagehouse_v1_agents_proto protoreflect.FileDescriptor
 
 const file_stagehouse_v1_agents_proto_rawDesc = "" +
 	"\n" +
-	"\x1astagehouse/v1/agents.proto\x12\rstagehouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1astagehouse/v1/common.proto\"\xc8\x03\n" +
+	"\x1astagehouse/v1/agents.proto\x12\rstagehouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1astagehouse/v1/common.proto\"\xe4\x03\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
@@ -780,7 +989,8 @@ const file_stagehouse_v1_agents_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"=\n" +
+	"updated_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1a\n" +
+	"\bdeclared\x18\x0e \x01(\bR\bdeclared\"=\n" +
 	"\x05Brain\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x18\n" +
 	"\aoptions\x18\x02 \x01(\fR\aoptions\"\x9e\x01\n" +
@@ -798,7 +1008,19 @@ const file_stagehouse_v1_agents_proto_rawDesc = "" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\">\n" +
 	"\x10GetAgentResponse\x12*\n" +
-	"\x05agent\x18\x01 \x01(\v2\x14.stagehouse.v1.AgentR\x05agent\"\xca\x01\n" +
+	"\x05agent\x18\x01 \x01(\v2\x14.stagehouse.v1.AgentR\x05agent\"\x87\x01\n" +
+	"\x12CreateAgentRequest\x12-\n" +
+	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12,\n" +
+	"\x06values\x18\x02 \x01(\v2\x14.stagehouse.v1.AgentR\x06values\x12\x14\n" +
+	"\x05start\x18\x03 \x01(\bR\x05start\"A\n" +
+	"\x13CreateAgentResponse\x12*\n" +
+	"\x05agent\x18\x01 \x01(\v2\x14.stagehouse.v1.AgentR\x05agent\"t\n" +
+	"\x12DeleteAgentRequest\x12-\n" +
+	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1f\n" +
+	"\vif_revision\x18\x03 \x01(\x03R\n" +
+	"ifRevision\"\x15\n" +
+	"\x13DeleteAgentResponse\"\xca\x01\n" +
 	"\x12UpdateAgentRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x10\n" +
@@ -818,10 +1040,12 @@ const file_stagehouse_v1_agents_proto_rawDesc = "" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"?\n" +
 	"\x11StopAgentResponse\x12*\n" +
-	"\x05agent\x18\x01 \x01(\v2\x14.stagehouse.v1.AgentR\x05agent2\x87\x03\n" +
+	"\x05agent\x18\x01 \x01(\v2\x14.stagehouse.v1.AgentR\x05agent2\xa9\x04\n" +
 	"\x06Agents\x12K\n" +
 	"\x04List\x12 .stagehouse.v1.ListAgentsRequest\x1a!.stagehouse.v1.ListAgentsResponse\x12F\n" +
 	"\x03Get\x12\x1e.stagehouse.v1.GetAgentRequest\x1a\x1f.stagehouse.v1.GetAgentResponse\x12O\n" +
+	"\x06Create\x12!.stagehouse.v1.CreateAgentRequest\x1a\".stagehouse.v1.CreateAgentResponse\x12O\n" +
+	"\x06Delete\x12!.stagehouse.v1.DeleteAgentRequest\x1a\".stagehouse.v1.DeleteAgentResponse\x12O\n" +
 	"\x06Update\x12!.stagehouse.v1.UpdateAgentRequest\x1a\".stagehouse.v1.UpdateAgentResponse\x12L\n" +
 	"\x05Start\x12 .stagehouse.v1.StartAgentRequest\x1a!.stagehouse.v1.StartAgentResponse\x12I\n" +
 	"\x04Stop\x12\x1f.stagehouse.v1.StopAgentRequest\x1a .stagehouse.v1.StopAgentResponseB\xbd\x01\n" +
@@ -839,7 +1063,7 @@ func file_stagehouse_v1_agents_proto_rawDescGZIP() []byte {
 	return file_stagehouse_v1_agents_proto_rawDescData
 }
 
-var file_stagehouse_v1_agents_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_stagehouse_v1_agents_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_stagehouse_v1_agents_proto_goTypes = []any{
 	(*Agent)(nil),                 // 0: stagehouse.v1.Agent
 	(*Brain)(nil),                 // 1: stagehouse.v1.Brain
@@ -847,47 +1071,59 @@ var file_stagehouse_v1_agents_proto_goTypes = []any{
 	(*ListAgentsResponse)(nil),    // 3: stagehouse.v1.ListAgentsResponse
 	(*GetAgentRequest)(nil),       // 4: stagehouse.v1.GetAgentRequest
 	(*GetAgentResponse)(nil),      // 5: stagehouse.v1.GetAgentResponse
-	(*UpdateAgentRequest)(nil),    // 6: stagehouse.v1.UpdateAgentRequest
-	(*UpdateAgentResponse)(nil),   // 7: stagehouse.v1.UpdateAgentResponse
-	(*StartAgentRequest)(nil),     // 8: stagehouse.v1.StartAgentRequest
-	(*StartAgentResponse)(nil),    // 9: stagehouse.v1.StartAgentResponse
-	(*StopAgentRequest)(nil),      // 10: stagehouse.v1.StopAgentRequest
-	(*StopAgentResponse)(nil),     // 11: stagehouse.v1.StopAgentResponse
-	(*Emotion)(nil),               // 12: stagehouse.v1.Emotion
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*Caller)(nil),                // 14: stagehouse.v1.Caller
+	(*CreateAgentRequest)(nil),    // 6: stagehouse.v1.CreateAgentRequest
+	(*CreateAgentResponse)(nil),   // 7: stagehouse.v1.CreateAgentResponse
+	(*DeleteAgentRequest)(nil),    // 8: stagehouse.v1.DeleteAgentRequest
+	(*DeleteAgentResponse)(nil),   // 9: stagehouse.v1.DeleteAgentResponse
+	(*UpdateAgentRequest)(nil),    // 10: stagehouse.v1.UpdateAgentRequest
+	(*UpdateAgentResponse)(nil),   // 11: stagehouse.v1.UpdateAgentResponse
+	(*StartAgentRequest)(nil),     // 12: stagehouse.v1.StartAgentRequest
+	(*StartAgentResponse)(nil),    // 13: stagehouse.v1.StartAgentResponse
+	(*StopAgentRequest)(nil),      // 14: stagehouse.v1.StopAgentRequest
+	(*StopAgentResponse)(nil),     // 15: stagehouse.v1.StopAgentResponse
+	(*Emotion)(nil),               // 16: stagehouse.v1.Emotion
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*Caller)(nil),                // 18: stagehouse.v1.Caller
 }
 var file_stagehouse_v1_agents_proto_depIdxs = []int32{
 	1,  // 0: stagehouse.v1.Agent.brain:type_name -> stagehouse.v1.Brain
-	12, // 1: stagehouse.v1.Agent.emotion:type_name -> stagehouse.v1.Emotion
-	13, // 2: stagehouse.v1.Agent.created_at:type_name -> google.protobuf.Timestamp
-	13, // 3: stagehouse.v1.Agent.updated_at:type_name -> google.protobuf.Timestamp
-	14, // 4: stagehouse.v1.ListAgentsRequest.caller:type_name -> stagehouse.v1.Caller
+	16, // 1: stagehouse.v1.Agent.emotion:type_name -> stagehouse.v1.Emotion
+	17, // 2: stagehouse.v1.Agent.created_at:type_name -> google.protobuf.Timestamp
+	17, // 3: stagehouse.v1.Agent.updated_at:type_name -> google.protobuf.Timestamp
+	18, // 4: stagehouse.v1.ListAgentsRequest.caller:type_name -> stagehouse.v1.Caller
 	0,  // 5: stagehouse.v1.ListAgentsResponse.agents:type_name -> stagehouse.v1.Agent
-	14, // 6: stagehouse.v1.GetAgentRequest.caller:type_name -> stagehouse.v1.Caller
+	18, // 6: stagehouse.v1.GetAgentRequest.caller:type_name -> stagehouse.v1.Caller
 	0,  // 7: stagehouse.v1.GetAgentResponse.agent:type_name -> stagehouse.v1.Agent
-	14, // 8: stagehouse.v1.UpdateAgentRequest.caller:type_name -> stagehouse.v1.Caller
-	0,  // 9: stagehouse.v1.UpdateAgentRequest.values:type_name -> stagehouse.v1.Agent
-	0,  // 10: stagehouse.v1.UpdateAgentResponse.agent:type_name -> stagehouse.v1.Agent
-	14, // 11: stagehouse.v1.StartAgentRequest.caller:type_name -> stagehouse.v1.Caller
-	0,  // 12: stagehouse.v1.StartAgentResponse.agent:type_name -> stagehouse.v1.Agent
-	14, // 13: stagehouse.v1.StopAgentRequest.caller:type_name -> stagehouse.v1.Caller
-	0,  // 14: stagehouse.v1.StopAgentResponse.agent:type_name -> stagehouse.v1.Agent
-	2,  // 15: stagehouse.v1.Agents.List:input_type -> stagehouse.v1.ListAgentsRequest
-	4,  // 16: stagehouse.v1.Agents.Get:input_type -> stagehouse.v1.GetAgentRequest
-	6,  // 17: stagehouse.v1.Agents.Update:input_type -> stagehouse.v1.UpdateAgentRequest
-	8,  // 18: stagehouse.v1.Agents.Start:input_type -> stagehouse.v1.StartAgentRequest
-	10, // 19: stagehouse.v1.Agents.Stop:input_type -> stagehouse.v1.StopAgentRequest
-	3,  // 20: stagehouse.v1.Agents.List:output_type -> stagehouse.v1.ListAgentsResponse
-	5,  // 21: stagehouse.v1.Agents.Get:output_type -> stagehouse.v1.GetAgentResponse
-	7,  // 22: stagehouse.v1.Agents.Update:output_type -> stagehouse.v1.UpdateAgentResponse
-	9,  // 23: stagehouse.v1.Agents.Start:output_type -> stagehouse.v1.StartAgentResponse
-	11, // 24: stagehouse.v1.Agents.Stop:output_type -> stagehouse.v1.StopAgentResponse
-	20, // [20:25] is the sub-list for method output_type
-	15, // [15:20] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	18, // 8: stagehouse.v1.CreateAgentRequest.caller:type_name -> stagehouse.v1.Caller
+	0,  // 9: stagehouse.v1.CreateAgentRequest.values:type_name -> stagehouse.v1.Agent
+	0,  // 10: stagehouse.v1.CreateAgentResponse.agent:type_name -> stagehouse.v1.Agent
+	18, // 11: stagehouse.v1.DeleteAgentRequest.caller:type_name -> stagehouse.v1.Caller
+	18, // 12: stagehouse.v1.UpdateAgentRequest.caller:type_name -> stagehouse.v1.Caller
+	0,  // 13: stagehouse.v1.UpdateAgentRequest.values:type_name -> stagehouse.v1.Agent
+	0,  // 14: stagehouse.v1.UpdateAgentResponse.agent:type_name -> stagehouse.v1.Agent
+	18, // 15: stagehouse.v1.StartAgentRequest.caller:type_name -> stagehouse.v1.Caller
+	0,  // 16: stagehouse.v1.StartAgentResponse.agent:type_name -> stagehouse.v1.Agent
+	18, // 17: stagehouse.v1.StopAgentRequest.caller:type_name -> stagehouse.v1.Caller
+	0,  // 18: stagehouse.v1.StopAgentResponse.agent:type_name -> stagehouse.v1.Agent
+	2,  // 19: stagehouse.v1.Agents.List:input_type -> stagehouse.v1.ListAgentsRequest
+	4,  // 20: stagehouse.v1.Agents.Get:input_type -> stagehouse.v1.GetAgentRequest
+	6,  // 21: stagehouse.v1.Agents.Create:input_type -> stagehouse.v1.CreateAgentRequest
+	8,  // 22: stagehouse.v1.Agents.Delete:input_type -> stagehouse.v1.DeleteAgentRequest
+	10, // 23: stagehouse.v1.Agents.Update:input_type -> stagehouse.v1.UpdateAgentRequest
+	12, // 24: stagehouse.v1.Agents.Start:input_type -> stagehouse.v1.StartAgentRequest
+	14, // 25: stagehouse.v1.Agents.Stop:input_type -> stagehouse.v1.StopAgentRequest
+	3,  // 26: stagehouse.v1.Agents.List:output_type -> stagehouse.v1.ListAgentsResponse
+	5,  // 27: stagehouse.v1.Agents.Get:output_type -> stagehouse.v1.GetAgentResponse
+	7,  // 28: stagehouse.v1.Agents.Create:output_type -> stagehouse.v1.CreateAgentResponse
+	9,  // 29: stagehouse.v1.Agents.Delete:output_type -> stagehouse.v1.DeleteAgentResponse
+	11, // 30: stagehouse.v1.Agents.Update:output_type -> stagehouse.v1.UpdateAgentResponse
+	13, // 31: stagehouse.v1.Agents.Start:output_type -> stagehouse.v1.StartAgentResponse
+	15, // 32: stagehouse.v1.Agents.Stop:output_type -> stagehouse.v1.StopAgentResponse
+	26, // [26:33] is the sub-list for method output_type
+	19, // [19:26] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_agents_proto_init() }
@@ -902,7 +1138,7 @@ func file_stagehouse_v1_agents_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stagehouse_v1_agents_proto_rawDesc), len(file_stagehouse_v1_agents_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

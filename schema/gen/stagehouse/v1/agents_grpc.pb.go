@@ -21,6 +21,8 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Agents_List_FullMethodName   = "/stagehouse.v1.Agents/List"
 	Agents_Get_FullMethodName    = "/stagehouse.v1.Agents/Get"
+	Agents_Create_FullMethodName = "/stagehouse.v1.Agents/Create"
+	Agents_Delete_FullMethodName = "/stagehouse.v1.Agents/Delete"
 	Agents_Update_FullMethodName = "/stagehouse.v1.Agents/Update"
 	Agents_Start_FullMethodName  = "/stagehouse.v1.Agents/Start"
 	Agents_Stop_FullMethodName   = "/stagehouse.v1.Agents/Stop"
@@ -34,6 +36,8 @@ const (
 type AgentsClient interface {
 	List(ctx context.Context, in *ListAgentsRequest, opts ...grpc.CallOption) (*ListAgentsResponse, error)
 	Get(ctx context.Context, in *GetAgentRequest, opts ...grpc.CallOption) (*GetAgentResponse, error)
+	Create(ctx context.Context, in *CreateAgentRequest, opts ...grpc.CallOption) (*CreateAgentResponse, error)
+	Delete(ctx context.Context, in *DeleteAgentRequest, opts ...grpc.CallOption) (*DeleteAgentResponse, error)
 	Update(ctx context.Context, in *UpdateAgentRequest, opts ...grpc.CallOption) (*UpdateAgentResponse, error)
 	Start(ctx context.Context, in *StartAgentRequest, opts ...grpc.CallOption) (*StartAgentResponse, error)
 	Stop(ctx context.Context, in *StopAgentRequest, opts ...grpc.CallOption) (*StopAgentResponse, error)
@@ -61,6 +65,26 @@ func (c *agentsClient) Get(ctx context.Context, in *GetAgentRequest, opts ...grp
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetAgentResponse)
 	err := c.cc.Invoke(ctx, Agents_Get_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentsClient) Create(ctx context.Context, in *CreateAgentRequest, opts ...grpc.CallOption) (*CreateAgentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateAgentResponse)
+	err := c.cc.Invoke(ctx, Agents_Create_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentsClient) Delete(ctx context.Context, in *DeleteAgentRequest, opts ...grpc.CallOption) (*DeleteAgentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteAgentResponse)
+	err := c.cc.Invoke(ctx, Agents_Delete_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +129,8 @@ func (c *agentsClient) Stop(ctx context.Context, in *StopAgentRequest, opts ...g
 type AgentsServer interface {
 	List(context.Context, *ListAgentsRequest) (*ListAgentsResponse, error)
 	Get(context.Context, *GetAgentRequest) (*GetAgentResponse, error)
+	Create(context.Context, *CreateAgentRequest) (*CreateAgentResponse, error)
+	Delete(context.Context, *DeleteAgentRequest) (*DeleteAgentResponse, error)
 	Update(context.Context, *UpdateAgentRequest) (*UpdateAgentResponse, error)
 	Start(context.Context, *StartAgentRequest) (*StartAgentResponse, error)
 	Stop(context.Context, *StopAgentRequest) (*StopAgentResponse, error)
@@ -123,6 +149,12 @@ func (UnimplementedAgentsServer) List(context.Context, *ListAgentsRequest) (*Lis
 }
 func (UnimplementedAgentsServer) Get(context.Context, *GetAgentRequest) (*GetAgentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedAgentsServer) Create(context.Context, *CreateAgentRequest) (*CreateAgentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Create not implemented")
+}
+func (UnimplementedAgentsServer) Delete(context.Context, *DeleteAgentRequest) (*DeleteAgentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Delete not implemented")
 }
 func (UnimplementedAgentsServer) Update(context.Context, *UpdateAgentRequest) (*UpdateAgentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Update not implemented")
@@ -186,6 +218,42 @@ func _Agents_Get_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AgentsServer).Get(ctx, req.(*GetAgentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agents_Create_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateAgentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentsServer).Create(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agents_Create_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentsServer).Create(ctx, req.(*CreateAgentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agents_Delete_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteAgentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentsServer).Delete(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agents_Delete_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentsServer).Delete(ctx, req.(*DeleteAgentRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -258,6 +326,14 @@ var Agents_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Get",
 			Handler:    _Agents_Get_Handler,
+		},
+		{
+			MethodName: "Create",
+			Handler:    _Agents_Create_Handler,
+		},
+		{
+			MethodName: "Delete",
+			Handler:    _Agents_Delete_Handler,
 		},
 		{
 			MethodName: "Update",

@@ -1,0 +1,63 @@
+package local
+
+import (
+	"context"
+	"errors"
+
+	"github.com/stagehouse/stagehouse/host/store"
+	"github.com/stagehouse/stagehouse/schema"
+)
+
+// Delete ends an agent that is not declared, in one commit. Its brain may take a moment to notice that its turns are over;
+// nothing of them is kept any more. A stop that is under way is waited for.
+func (s agents) Delete(ctx context.Context, id string, ifRevision int64) error {
+	explain := func(err error) error {
+		if errors.Is(err, errJoin) {
+			return err
+		}
+		return s.orNotFound(err, "delete agent", "agent", id)
+	}
+	for {
+		_, err := once(ctx, s.Runtime, explain, func(tx store.Tx) (struct{}, error) {
+			return struct{}{}, s.drop(tx, id, ifRevision)
+		})
+		if !errors.Is(err, errJoin) {
+			return err
+		}
+		if err := s.join(ctx, id); err != nil {
+			return s.fault("delete agent", err)
+		}
+	}
+}
+
+// drop deletes an agent in a transaction, or says why it must stay.
+func (s agents) drop(tx store.Tx, id string, ifRevision int64) error {
+	a, err := tx.Agent(id)
+	switch {
+	case err != nil:
+		return err
+	case a.Declaration != nil:
+		return declared(id)
+	case ifRevision != 0 && ifRevision != a.Revision:
+		return schema.Errorf(schema.CodeRevisionMismatch,
+			"agent %s has revision %d and not %d; read it again and decide again", id, a.Revision, ifRevision)
+	case a.Status == schema.AgentStarting:
+		return illegal(id, "deleted", a.Status)
+	case s.registry.moving(id) != nil:
+		return errJoin
+	}
+	if err := s.endRunsOf(tx, id, schema.ReasonAgentStopped); err != nil {
+		return err
+	}
+	if err := tx.DeleteAgent(id); err != nil {
+		return err
+	}
+	tx.OnCommit(func() { s.registry.remove(id) })
+	return s.appendEvent(tx, schema.Event{Type: schema.EventDeleted, AgentID: id}, schema.Deleted{Revision: a.Revision})
+}
+
+// declared says why an agent of the configuration stays. One that is there because nothing is declared is declared, too.
+func declared(id string) error {
+	return schema.Errorf(schema.CodeFailedPrecondition,
+		"agent %s is declared in the configuration and cannot be deleted here; remove it there, or stop it", id)
+}
