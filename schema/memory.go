@@ -46,8 +46,8 @@ type Memory interface {
 	// may be fewer than q.Limit although there are more: the last ones are left out when they are large together, as far
 	// as a message on the boundary is concerned beyond 8 MiB. Needs ScopeRead.
 	Search(ctx context.Context, q MemoryQuery) ([]MemoryHit, error)
-	// Get returns one memory of the agent. Needs ScopeRead.
+	// Get returns one memory of the agent; "" = of whichever agent it is. Needs ScopeRead.
 	Get(ctx context.Context, agentID, id string) (MemoryItem, error)
-	// Delete forgets one memory of the agent; CodeNotFound if there is none. The owner may, and ScopeAdmin. Needs ScopeChat.
+	// Delete forgets one memory of the agent, "" = of whichever it is; CodeNotFound if there is none. The owner may, and ScopeAdmin. Needs ScopeChat.
 	Delete(ctx context.Context, agentID, id string) error
 }

@@ -240,11 +240,17 @@ func (f fakeMemory) Search(_ context.Context, q schema.MemoryQuery) ([]schema.Me
 	return nil, nil
 }
 
-func (f fakeMemory) Get(context.Context, string, string) (schema.MemoryItem, error) {
+func (f fakeMemory) Get(_ context.Context, agentID, id string) (schema.MemoryItem, error) {
+	if id == "mem_2" && (agentID == "" || agentID == "nyx") {
+		return schema.MemoryItem{ID: id, AgentID: "nyx"}, nil
+	}
 	return schema.MemoryItem{}, schema.Errorf(schema.CodeNotFound, "there is no such memory")
 }
 
-func (f fakeMemory) Delete(context.Context, string, string) error { return nil }
+func (f fakeMemory) Delete(ctx context.Context, agentID, id string) error {
+	_, err := f.Get(ctx, agentID, id)
+	return err
+}
 
 type fakeEvents struct{ *fakeHost }
 

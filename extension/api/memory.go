@@ -34,6 +34,9 @@ type (
 	}
 
 	memoryInput struct {
+		MemoryID string `path:"memoryId" doc:"Id of the memory"`
+	}
+	agentMemoryInput struct {
 		AgentID  string `path:"agentId" doc:"Id of the agent" example:"nyx"`
 		MemoryID string `path:"memoryId" doc:"Id of the memory"`
 	}
@@ -46,7 +49,30 @@ func (s *Server) registerMemory(api huma.API) {
 	store.DefaultStatus = http.StatusCreated
 	register(api, store, callTimeout, s.storeMemory)
 	register(api, operation("search-memory", http.MethodGet, "/api/memory/search", tagMemory, "Search memories", schema.CodeUnimplemented), callTimeout, s.searchMemory)
-	register(api, operation("get-memory", http.MethodGet, "/api/agents/{agentId}/memories/{memoryId}", tagMemory, "Get memory", schema.CodeNotFound, schema.CodeUnimplemented), callTimeout, s.getMemory)
+	const one, ofAgent = "/api/memory/{memoryId}", "/api/agents/{agentId}/memories/{memoryId}"
+	register(api, operation("get-memory-by-id", http.MethodGet, one, tagMemory, "Get memory", schema.CodeNotFound, schema.CodeUnimplemented), callTimeout,
+		func(ctx context.Context, in *memoryInput) (*memoryOutput, error) {
+			return s.getMemory(ctx, "", in.MemoryID)
+		})
+	register(api, operation("get-memory", http.MethodGet, ofAgent, tagMemory, "Get memory of an agent", schema.CodeNotFound, schema.CodeUnimplemented), callTimeout,
+		func(ctx context.Context, in *agentMemoryInput) (*memoryOutput, error) {
+			return s.getMemory(ctx, in.AgentID, in.MemoryID)
+		})
+	register(api, forgetting("delete-memory-by-id", one, "Delete memory"), callTimeout,
+		func(ctx context.Context, in *memoryInput) (*struct{}, error) {
+			return nil, s.deleteMemory(ctx, "", in.MemoryID)
+		})
+	register(api, forgetting("delete-memory", ofAgent, "Delete memory of an agent"), callTimeout,
+		func(ctx context.Context, in *agentMemoryInput) (*struct{}, error) {
+			return nil, s.deleteMemory(ctx, in.AgentID, in.MemoryID)
+		})
+}
+
+// forgetting is what the routes that delete a memory have in common.
+func forgetting(id, path, summary string) huma.Operation {
+	op := operation(id, http.MethodDelete, path, tagMemory, summary, schema.CodeNotFound, schema.CodeUnimplemented)
+	op.DefaultStatus = http.StatusNoContent
+	return op
 }
 
 // memory returns the service, which a runtime need not offer.
@@ -88,14 +114,26 @@ func (s *Server) searchMemory(ctx context.Context, in *searchMemoryInput) (*sear
 	return &searchMemoryOutput{Body: searchMemoryAnswer{Results: hits}}, nil
 }
 
-func (s *Server) getMemory(ctx context.Context, in *memoryInput) (*memoryOutput, error) {
+// getMemory returns a memory of the agent, "" = of whichever.
+func (s *Server) getMemory(ctx context.Context, agentID, id string) (*memoryOutput, error) {
 	m, err := s.memory()
 	if err != nil {
 		return nil, err
 	}
-	item, err := m.Get(ctx, in.AgentID, in.MemoryID)
+	item, err := m.Get(ctx, agentID, id)
 	if err != nil {
 		return nil, within("path", err)
 	}
 	return &memoryOutput{Body: item}, nil
+}
+
+func (s *Server) deleteMemory(ctx context.Context, agentID, id string) error {
+	m, err := s.memory()
+	if err != nil {
+		return err
+	}
+	if err := m.Delete(ctx, agentID, id); err != nil {
+		return within("path", err)
+	}
+	return nil
 }

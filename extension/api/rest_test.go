@@ -37,6 +37,8 @@ func TestRoutesAnswer(t *testing.T) {
 		{"POST", "/api/memory/store", `{"agentId":"nyx","content":"Remember this","metadata":{}}`, 201, "metadata"},
 		{"POST", "/api/memory/store", `{"agentId":"nyx","content":"\ud83d\ude00","metadata":{"A":1,"a":"\\ud800"}}`, 201, "metadata"},
 		{"GET", "/api/memory/search?q=query&agentId=nyx", "", 200, "results"},
+		{"GET", "/api/memory/mem_2", "", 200, "content"},
+		{"GET", "/api/agents/nyx/memories/mem_2", "", 200, "content"},
 	} {
 		a := w.do(c.method, c.path, c.body, as("admin")...)
 		var got map[string]json.RawMessage
@@ -128,6 +130,9 @@ func TestBadRequests(t *testing.T) {
 		"unknown member":          {"POST", "/api/agents", `{"id":"x","status":"running","Start":true}`, 422, "invalid_argument", []string{"body.Start"}, nil},
 		"agent that is there":     {"POST", "/api/agents", `{"id":"nyx"}`, 409, "already_exists", nil, nil},
 		"agent, not allowed":      {"POST", "/api/agents", `{"id":"x"}`, 403, "permission_denied", nil, as("alice")},
+		"unknown memory":          {"GET", "/api/memory/ghost", "", 404, "not_found", nil, nil},
+		"delete unknown memory":   {"DELETE", "/api/memory/ghost", "", 404, "not_found", nil, nil},
+		"delete another's memory": {"DELETE", "/api/agents/aria/memories/mem_2", "", 404, "not_found", nil, nil},
 		"delete nobody":           {"DELETE", "/api/agents/ghost", "", 404, "not_found", nil, nil},
 		"delete, not allowed":     {"DELETE", nyx, "", 403, "permission_denied", nil, as("alice")},
 		"delete a declared one":   {"DELETE", "/api/agents/aria", "", 409, "failed_precondition", nil, nil},
@@ -214,6 +219,15 @@ func TestCreateAndDeleteAgent(t *testing.T) {
 		}
 		if a := w.do("DELETE", "/api/agents/nyx", "", headers...); a.status != 204 || len(a.body) != 0 || a.header.Get("Content-Type") != "" {
 			t.Errorf("delete with If-Match %s = %d %v %s", match, a.status, a.header, a.body)
+		}
+	}
+}
+
+func TestDeleteMemory(t *testing.T) {
+	w := start(t, "", newFakeHost().services())
+	for _, path := range []string{"/api/memory/mem_2", "/api/agents/nyx/memories/mem_2"} {
+		if a := w.do("DELETE", path, "", as("admin")...); a.status != 204 || len(a.body) != 0 {
+			t.Errorf("DELETE %s = %d %s", path, a.status, a.body)
 		}
 	}
 }

@@ -187,8 +187,11 @@ func memoryCalls() []call {
 		{"get memory unknown", get("other"), notFound, notFound, notFound, ""},
 		{"get memory bad", get("a b"), invalid, invalid, invalid, ""},
 		{"get memory of a bad agent", func(ctx context.Context, s schema.Services) error {
-			return second(s.Memory.Get(ctx, "", "own"))
+			return second(s.Memory.Get(ctx, "a b", "own"))
 		}, invalid, invalid, invalid, ""},
+		{"get memory of any agent", func(ctx context.Context, s schema.Services) error {
+			return second(s.Memory.Get(ctx, "", "own"))
+		}, ok, ok, ok, ""},
 		{"delete", del("own"), denied, ok, ok, "delete"},
 		{"delete unknown", del("other"), notFound, notFound, notFound, ""},
 	}

@@ -50,8 +50,10 @@ func (g memory) Get(ctx context.Context, agentID, id string) (schema.MemoryItem,
 	if err != nil {
 		return schema.MemoryItem{}, err
 	}
-	if err := checkID("agentId", agentID); err != nil {
-		return schema.MemoryItem{}, err
+	if agentID != "" {
+		if err := checkID("agentId", agentID); err != nil {
+			return schema.MemoryItem{}, err
+		}
 	}
 	if err := checkID("memoryId", id); err != nil {
 		return schema.MemoryItem{}, err

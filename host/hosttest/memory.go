@@ -20,6 +20,7 @@ func testMemory(s *suite) {
 	s.test("store-keeps-content", memoryContent)
 	s.test("store-is-found-at-once", memoryConcurrent)
 	s.test("get-of-another-agent", memoryOtherAgent)
+	s.test("of-any-agent", memoryOfAnyAgent)
 	s.test("get-unknown", func(s *suite) {
 		_, err := s.Memory.Get(s.admin(), nyx, unique("mem"))
 		s.wantCode(err, schema.CodeNotFound)
@@ -137,6 +138,20 @@ func memoryOtherAgent(s *suite) {
 	if got := s.found(ctx, schema.MemoryQuery{Text: word}); len(got) != 1 {
 		s.Errorf("over every agent %v is found", got)
 	}
+}
+
+// memoryOfAnyAgent reads and deletes a memory by its id alone; who may is the same.
+func memoryOfAnyAgent(s *suite) {
+	alice, bob := s.user(), s.user()
+	item := s.store(alice, "x")
+	if got := must1[schema.MemoryItem](s)(s.Memory.Get(alice, "", item.ID)); !sameJSON(got, item) {
+		s.Errorf("got %+v, stored %+v", got, item)
+	}
+	_, err := s.Memory.Get(bob, "", item.ID)
+	s.wantCode(err, schema.CodeNotFound)
+	s.wantCode(s.Memory.Delete(bob, "", item.ID), schema.CodeNotFound)
+	s.must(s.Memory.Delete(alice, "", item.ID))
+	s.wantCode(s.Memory.Delete(alice, "", item.ID), schema.CodeNotFound)
 }
 
 func memoryOrder(s *suite) {

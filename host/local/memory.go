@@ -52,7 +52,7 @@ func (s memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schema
 	return hits, nil
 }
 
-// Get returns one memory of the agent.
+// Get returns one memory of the agent, or of any.
 func (s memory) Get(ctx context.Context, agentID, id string) (item schema.MemoryItem, err error) {
 	err = s.store.View(ctx, func(r store.Reader) error {
 		item, err = visibleMemory(ctx, r, agentID, id)
@@ -86,7 +86,7 @@ func visibleMemory(ctx context.Context, r store.Reader, agentID, id string) (sch
 		return item, err
 	}
 	v := viewer(ctx)
-	if item.AgentID != agentID || !item.Shared && item.Principal != v.Principal && !v.Everything {
+	if agentID != "" && item.AgentID != agentID || !item.Shared && item.Principal != v.Principal && !v.Everything {
 		return schema.MemoryItem{}, store.ErrNotFound
 	}
 	return item, nil
