@@ -13,12 +13,15 @@
 //	auth         token                                      → auth:ok{principal, scopes}, or auth:error and close 4401
 //	subscribe    agents?, events?, since?                   → subscribed{agents, events, head, recovered}
 //	unsubscribe  agents?, events?                           → unsubscribed{agents, events, head}
-//	chat:message agentId, message, conversationId?, context? → ack{conversationId, runId, agentId}
-//	chat:route   message, conversationId?, context?         → ack{conversationId, runId, agentId, route}
+//	chat:message agentId, message, conversationId?,
+//	             context?, onBusy?, idempotencyKey?         → ack{conversationId, runId, agentId, replayed?}
+//	chat:route   message, conversationId?,
+//	             context?, onBusy?, idempotencyKey?         → ack{conversationId, runId, agentId, route?, replayed?}
+//	chat:cancel  runId, idempotencyKey?                     → ack{conversationId, runId, agentId, status, reason?, replayed?}
 //	ping                                                    → pong
 //
 // each with an id, if it likes, a string or a number that comes back on the answer; or the answer is error{code, title,
-// detail, retryable, requestId, errors?, retryAfterMs?, runId?}, and the socket stays. The server greets with
+// detail, retryable, requestId, errors?, details?, retryAfterMs?, runId?}, and the socket stays. The server greets with
 // welcome{protocol, limits, authRequired, epoch}, sends the events that were asked for as they stand in the log (see
 // schema.Event), and before it goes server:draining{resume?, retryAfterMs}.
 //
@@ -36,9 +39,10 @@
 // answer, and then come the oldest events that there are. A gap may also come later. What has happened is sent as fast as
 // the client reads; commands that it sends meanwhile wait, pings do not.
 //
-// Every event frame has prevSeq: the seq of the event frame before it on this socket, or of the place that was named since
-// then, if that is later: since when it was recovered, the head of a subscribed frame, the id of a gap. A client that holds
-// another seq has lost an event. The resume of server:draining is the place up to which everything was sent.
+// Every event frame has prevSeq, those excepted that Once speaks of: the seq of the event frame before it on this socket, or
+// of the place that was named since then, if that is later: since when it was recovered, the head of a subscribed frame, the
+// id of a gap. A client that holds another seq has lost an event. The resume of server:draining is the place up to which
+// everything was sent.
 //
 // # Order
 //
@@ -47,4 +51,18 @@
 // included; events may be given in full, short ("thought"), or by family ("chat:*").
 //
 // An error that has a runId leaves open whether the message was accepted; if it was, its frames will come.
+//
+// # Once
+//
+// A command with an idempotencyKey happens once, however often and on however many sockets a principal sends it within a day.
+// The ack of one that has happened before says replayed. It names the run of then, and the socket follows that: it is sent the
+// chat:* frames of the run from its beginning, those excepted that it has been sent, be it as those of its own turn or because
+// its subscription let them through. Those that lie behind the place where the client is have an id, but no prevSeq: they are
+// no place to resume from. Where the log does not reach back to the beginning of the run, only its end comes, without an id
+// where that is gone too. A socket knows the last 256 turns of its own that are over; of an older one everything comes again.
+//
+// Of a command with a key that failed with a runId, send it again: if it had happened before, that run is not the one.
+//
+// A chat:route with a conversationId is routed before it is sent. Of one that has happened before, the ack does not say again
+// how that was.
 package ws
