@@ -29,6 +29,9 @@ func older(t *testing.T) (dir string) {
 			VALUES (1, 'alice', 'first', 'About whales', 'nyx', 2, 3, 1, 3), (2, 'alice', 'second', 'Hello', 'nyx', 1, 2, 2, 2)`,
 		`INSERT INTO messages (number, id, conversation, role, content, agent_id, run_id, created_at) VALUES
 			(1, 'm1', 1, 'user', 'About 鯨の歌 whales', 'nyx', '', 1), (2, 'm2', 2, 'user', 'Hello', 'nyx', '', 2), (3, 'm3', 1, 'agent', 'They sing', 'nyx', '', 3)`,
+		`WITH RECURSIVE n (i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+			INSERT INTO messages (number, id, conversation, role, content, agent_id, run_id, created_at)
+			SELECT i, 'm' || i, 2, 'user', 'word' || i, 'nyx', '', i FROM n`, // more than are indexed at once
 	} {
 		if _, err := db.Exec(query); err != nil {
 			t.Fatal(err)
@@ -42,7 +45,10 @@ func older(t *testing.T) (dir string) {
 
 func TestOlderDatabaseIsFindable(t *testing.T) {
 	s := open(t, older(t))
-	for text, want := range map[string]string{"whale": "first", "singing": "first", "歌": "first", "hello": "second", "whales hello": ""} {
+	for text, want := range map[string]string{
+		"whale": "first", "singing": "first", "歌": "first", "hello": "second", "whales hello": "",
+		"word10": "second", "word209": "second", "word500": "second",
+	} {
 		if got := findConversations(t, s, store.ConversationsQuery{Viewer: store.Viewer{Principal: "alice"}, Text: text}); got != want {
 			t.Errorf("%q finds %q, want %q", text, got, want)
 		}
@@ -78,7 +84,7 @@ func TestOlderDatabaseIsBroughtUpToDate(t *testing.T) {
 		t.Errorf("the old conversations are %+v", all)
 	}
 	update(t, s, func(tx store.Tx) error {
-		if err := tx.InsertMessage(2, schema.Message{ID: "m4", Role: schema.RoleAgent, Content: "Hi"}); err != nil {
+		if err := tx.InsertMessage(2, schema.Message{ID: "last", Role: schema.RoleAgent, Content: "Hi"}); err != nil {
 			return err
 		}
 		_, err := tx.InsertConversation(schema.ConversationSummary{ID: "third", Principal: "alice"})
