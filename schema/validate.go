@@ -21,6 +21,8 @@ const (
 	MaxSkills           = 64
 	MaxSkillBytes       = 100
 	MaxSearchBytes      = 4 << 10
+	MaxTags             = 64
+	MaxTagBytes         = 100
 
 	MaxOnceBytes   = 255  // of a key that makes a change happen once, of its scope and its digest
 	MaxCursorBytes = 512  // of a list
@@ -173,14 +175,42 @@ func (m NewMemory) Validate() error {
 	c.id("agentId", m.AgentID, true)
 	c.text("content", m.Content, true, MaxMemoryBytes)
 	c.object("metadata", m.Metadata)
+	c.tags("tags", m.Tags)
+	if m.Importance != nil {
+		c.importance("importance", *m.Importance)
+	}
 	return c.err("store memory")
+}
+
+func (c *check) tags(location string, tags []string) {
+	if len(tags) > MaxTags {
+		c.add(location, "has %d entries; at most %d are allowed", len(tags), MaxTags)
+	}
+	for i, t := range tags[:min(len(tags), MaxTags)] {
+		c.text(fmt.Sprintf("%s[%d]", location, i), t, true, MaxTagBytes)
+	}
+}
+
+func (c *check) importance(location string, n float64) {
+	if !(n >= 0 && n <= 1) { // which NaN is not, either
+		c.add(location, "must be a number from 0 to 1")
+	}
 }
 
 // Validate returns nil or one CodeInvalidArgument error that names every wrong value.
 func (q MemoryQuery) Validate() error {
 	var c check
 	c.id("agentId", q.AgentID, false)
-	c.text("q", q.Text, true, MaxSearchBytes)
+	c.text("q", q.Text, q.AgentID == "" && len(q.Tags) == 0 && len(q.Metadata) == 0 && q.MinImportance == 0, MaxSearchBytes)
+	c.tags("tag", q.Tags)
+	if len(q.Metadata) > MaxTags {
+		c.add("metadata", "has %d entries; at most %d are allowed", len(q.Metadata), MaxTags)
+	}
+	for _, m := range q.Metadata[:min(len(q.Metadata), MaxTags)] {
+		c.text("metadata", m.Key, true, MaxSearchBytes)
+		c.text("metadata."+m.Key, m.Value, false, MaxSearchBytes)
+	}
+	c.importance("minImportance", q.MinImportance)
 	return c.err("search memory")
 }
 

@@ -3,6 +3,7 @@ package schema_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -42,7 +43,11 @@ func TestValidate(t *testing.T) {
 		{"memory", schema.NewMemory{AgentID: "a", Content: x(schema.MaxMemoryBytes)}, ""},
 		{"memory empty", schema.NewMemory{Metadata: big}, "agentId content metadata"},
 		{"search", schema.MemoryQuery{Text: x(schema.MaxSearchBytes)}, ""},
-		{"search empty", schema.MemoryQuery{AgentID: "a b"}, "agentId q"},
+		{"memory tags", schema.NewMemory{AgentID: "a", Content: "x", Tags: strings.Split(x(schema.MaxTags+1), ""), Importance: new(1.5)}, "tags importance"},
+		{"memory tag", schema.NewMemory{AgentID: "a", Content: "x", Tags: []string{"", x(schema.MaxTagBytes + 1)}, Importance: new(math.NaN())}, "tags[0] tags[1] importance"},
+		{"search empty", schema.MemoryQuery{}, "q"},
+		{"search bad", schema.MemoryQuery{AgentID: "a b", Tags: []string{""}, MinImportance: -1, Metadata: []schema.MetadataEquals{{Value: "x"}}}, "agentId tag[0] metadata minImportance"},
+		{"search without text", schema.MemoryQuery{MinImportance: 0.1}, ""},
 		{"agents", schema.AgentQuery{Status: schema.AgentFailed, Skill: "x"}, ""},
 		{"agents bad", schema.AgentQuery{Status: "asleep", Skill: "\xff", Cursor: x(schema.MaxCursorBytes + 1)}, "status skill cursor"},
 		{"conversation", schema.ConversationQuery{ID: "c"}, ""},

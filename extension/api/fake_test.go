@@ -237,7 +237,7 @@ func (f fakeMemory) Search(_ context.Context, q schema.MemoryQuery) ([]schema.Me
 	if f.search != nil {
 		return f.search(q)
 	}
-	return nil, nil
+	return nil, q.Validate()
 }
 
 func (f fakeMemory) Get(_ context.Context, agentID, id string) (schema.MemoryItem, error) {

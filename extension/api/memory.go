@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -13,10 +14,13 @@ import (
 type (
 	storeMemoryInput struct{ Body storeMemoryBody }
 	storeMemoryBody  struct {
-		AgentID  string        `json:"agentId" doc:"Who is to remember it" example:"nyx"`
-		Content  string        `json:"content" doc:"What to remember" example:"Remember this"`
-		Metadata schema.Object `json:"metadata,omitempty" doc:"Given back as it is"`
-		Shared   bool          `json:"shared,omitempty" doc:"Whether everybody who talks to the agent may be told; needs the scope admin"`
+		AgentID    string        `json:"agentId" doc:"Who is to remember it" example:"nyx"`
+		Content    string        `json:"content" doc:"What to remember" example:"Remember this"`
+		Metadata   schema.Object `json:"metadata,omitempty" doc:"Given back as it is"`
+		Tags       []string      `json:"tags,omitempty" nullable:"false" doc:"Up to 64 words of your own to find it by"`
+		Importance *float64      `json:"importance,omitempty" minimum:"0" maximum:"1" doc:"How much it matters; 0.5 if absent. It weighs a little in a search"`
+		ExpiresAt  *time.Time    `json:"expiresAt,omitempty" doc:"From when on it does not exist any more; in the future. Never if absent"`
+		Shared     bool          `json:"shared,omitempty" doc:"Whether everybody who talks to the agent may be told; needs the scope admin"`
 	}
 	storeMemoryOutput struct {
 		Location string `header:"Location" doc:"Path of the memory"`
@@ -24,9 +28,13 @@ type (
 	}
 
 	searchMemoryInput struct {
-		Text    string `query:"q" required:"true" doc:"Plain words; nothing in them is an operator" example:"query"`
-		AgentID string `query:"agentId" doc:"Only memories of this agent" example:"nyx"`
-		Limit   int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 10 if absent"`
+		Text          string   `query:"q" doc:"Plain words; nothing in them is an operator. Without it, which needs anything else to search by, the newest come first" example:"query"`
+		AgentID       string   `query:"agentId" doc:"Only memories of this agent" example:"nyx"`
+		Limit         int      `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 10 if absent"`
+		Tags          []string `query:"tag,explode" doc:"Only memories with this tag; with all of them if there are more"`
+		MinImportance float64  `query:"minImportance" minimum:"0" maximum:"1" doc:"Only memories that matter as much"`
+
+		metadata []schema.MetadataEquals
 	}
 	searchMemoryOutput struct{ Body searchMemoryAnswer }
 	searchMemoryAnswer struct {
@@ -48,7 +56,9 @@ func (s *Server) registerMemory(api huma.API) {
 		schema.CodeNotFound, schema.CodeTooLarge, schema.CodeUnsupportedMediaType, schema.CodeUnimplemented)
 	store.DefaultStatus = http.StatusCreated
 	register(api, store, callTimeout, s.storeMemory)
-	register(api, operation("search-memory", http.MethodGet, "/api/memory/search", tagMemory, "Search memories", schema.CodeUnimplemented), callTimeout, s.searchMemory)
+	search := operation("search-memory", http.MethodGet, "/api/memory/search", tagMemory, "Search memories", schema.CodeUnimplemented)
+	search.Parameters = append(search.Parameters, metadataParameter())
+	register(api, search, callTimeout, s.searchMemory)
 	const one, ofAgent = "/api/memory/{memoryId}", "/api/agents/{agentId}/memories/{memoryId}"
 	register(api, operation("get-memory-by-id", http.MethodGet, one, tagMemory, "Get memory", schema.CodeNotFound, schema.CodeUnimplemented), callTimeout,
 		func(ctx context.Context, in *memoryInput) (*memoryOutput, error) {
@@ -90,6 +100,7 @@ func (s *Server) storeMemory(ctx context.Context, in *storeMemoryInput) (*storeM
 	}
 	item, err := m.Store(ctx, schema.NewMemory{
 		AgentID: in.Body.AgentID, Content: in.Body.Content, Metadata: in.Body.Metadata, Shared: in.Body.Shared,
+		Tags: in.Body.Tags, Importance: in.Body.Importance, ExpiresAt: in.Body.ExpiresAt,
 	})
 	if err != nil {
 		return nil, within("body", err)
@@ -104,7 +115,9 @@ func (s *Server) searchMemory(ctx context.Context, in *searchMemoryInput) (*sear
 	if err != nil {
 		return nil, err
 	}
-	hits, err := m.Search(ctx, schema.MemoryQuery{AgentID: in.AgentID, Text: in.Text, Limit: in.Limit})
+	hits, err := m.Search(ctx, schema.MemoryQuery{
+		AgentID: in.AgentID, Text: in.Text, Limit: in.Limit, Tags: in.Tags, MinImportance: in.MinImportance, Metadata: in.metadata,
+	})
 	if err != nil {
 		return nil, within("query", err)
 	}

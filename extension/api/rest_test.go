@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +38,9 @@ func TestRoutesAnswer(t *testing.T) {
 		{"POST", "/api/memory/store", `{"agentId":"nyx","content":"Remember this","metadata":{}}`, 201, "metadata"},
 		{"POST", "/api/memory/store", `{"agentId":"nyx","content":"\ud83d\ude00","metadata":{"A":1,"a":"\\ud800"}}`, 201, "metadata"},
 		{"GET", "/api/memory/search?q=query&agentId=nyx", "", 200, "results"},
+		{"GET", "/api/memory/search?agentId=nyx", "", 200, "results"},
+		{"GET", "/api/memory/search?tag=a&tag=b&minImportance=0.5&metadata.a.b=1", "", 200, "results"},
+		{"POST", "/api/memory/store", `{"agentId":"nyx","content":"x","tags":["a"],"importance":0,"expiresAt":"2999-01-01T00:00:00Z"}`, 201, "metadata"},
 		{"GET", "/api/memory/mem_2", "", 200, "content"},
 		{"GET", "/api/agents/nyx/memories/mem_2", "", 200, "content"},
 	} {
@@ -130,6 +134,12 @@ func TestBadRequests(t *testing.T) {
 		"unknown member":          {"POST", "/api/agents", `{"id":"x","status":"running","Start":true}`, 422, "invalid_argument", []string{"body.Start"}, nil},
 		"agent that is there":     {"POST", "/api/agents", `{"id":"nyx"}`, 409, "already_exists", nil, nil},
 		"agent, not allowed":      {"POST", "/api/agents", `{"id":"x"}`, 403, "permission_denied", nil, as("alice")},
+		"nameless member":         {"GET", "/api/memory/search?metadata.=1", "", 422, "invalid_argument", []string{"query.metadata."}, nil},
+		"member twice":            {"GET", "/api/memory/search?metadata.a=1&metadata.a=2", "", 422, "invalid_argument", []string{"query.metadata.a"}, nil},
+		"empty importance":        {"GET", "/api/memory/search?q=x&minImportance=", "", 422, "invalid_argument", []string{"query.minImportance"}, nil},
+		"bad importance":          {"GET", "/api/memory/search?q=x&minImportance=2", "", 422, "invalid_argument", []string{"query.minImportance"}, nil},
+		"bad new memory":          {"POST", "/api/memory/store", `{"agentId":"nyx","content":"x","importance":2,"expiresAt":"soon"}`, 422, "invalid_argument", []string{"body.expiresAt", "body.importance"}, nil},
+		"empty tag":               {"POST", "/api/memory/store", `{"agentId":"nyx","content":"x","tags":[""]}`, 422, "invalid_argument", []string{"body.tags[0]"}, nil},
 		"unknown memory":          {"GET", "/api/memory/ghost", "", 404, "not_found", nil, nil},
 		"delete unknown memory":   {"DELETE", "/api/memory/ghost", "", 404, "not_found", nil, nil},
 		"delete another's memory": {"DELETE", "/api/agents/aria/memories/mem_2", "", 404, "not_found", nil, nil},
@@ -192,11 +202,11 @@ func TestHeadAndOptions(t *testing.T) {
 		t.Errorf("HEAD /healthz = %d", a.status)
 	}
 	a := w.do("OPTIONS", "/api/agents/nyx", "")
-	if a.status != 204 || a.header.Get("Allow") != "GET, HEAD, PUT, PATCH, DELETE, OPTIONS" || len(a.body) != 0 {
+	if a.status != 204 || a.header.Get("Allow") != "GET, HEAD, PUT, DELETE, PATCH, OPTIONS" || len(a.body) != 0 {
 		t.Errorf("OPTIONS = %d, Allow %q, body %q", a.status, a.header.Get("Allow"), a.body)
 	}
 	w.do("OPTIONS", "/nowhere", "").problem(t, 404, schema.CodeNotFound)
-	if a := w.do("POST", "/api/agents/nyx", "", as("admin")...); a.header.Get("Allow") != "GET, HEAD, PUT, PATCH, DELETE, OPTIONS" {
+	if a := w.do("POST", "/api/agents/nyx", "", as("admin")...); a.header.Get("Allow") != "GET, HEAD, PUT, DELETE, PATCH, OPTIONS" {
 		t.Errorf("Allow = %q", a.header.Get("Allow"))
 	}
 }
@@ -220,6 +230,18 @@ func TestCreateAndDeleteAgent(t *testing.T) {
 		if a := w.do("DELETE", "/api/agents/nyx", "", headers...); a.status != 204 || len(a.body) != 0 || a.header.Get("Content-Type") != "" {
 			t.Errorf("delete with If-Match %s = %d %v %s", match, a.status, a.header, a.body)
 		}
+	}
+}
+
+func TestSearchFilters(t *testing.T) {
+	f := newFakeHost()
+	var got schema.MemoryQuery
+	f.search = func(q schema.MemoryQuery) ([]schema.MemoryHit, error) { got = q; return nil, nil }
+	w := start(t, "", f.services())
+	w.do("GET", "/api/memory/search?tag=a,b&tag=c&metadata.x=%31&metadata.y.z=&minImportance=0.25", "", as("admin")...)
+	want := schema.MemoryQuery{Tags: []string{"a,b", "c"}, Metadata: []schema.MetadataEquals{{Key: "x", Value: "1"}, {Key: "y.z"}}, MinImportance: 0.25}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("searched for %+v, want %+v", got, want)
 	}
 }
 

@@ -163,7 +163,6 @@ func newHuma(r fiber.Router, transform huma.Transformer) huma.API {
 	config.CreateHooks = nil // the hook adds links to schemas that are not served
 	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
 	config.Formats = map[string]huma.Format{"application/json": format, "json": format}
-	config.RejectUnknownQueryParameters = true
 	config.Transformers = []huma.Transformer{transform}
 	config.Info.Description = "Agents of any runtime over REST and a WebSocket. Errors are RFC 9457 problem documents."
 	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}

@@ -61,7 +61,7 @@ func isJSON(contentType string) bool {
 	return media == "" || media == fiber.MIMEApplicationJSON || strings.HasSuffix(media, "+json")
 }
 
-// strict is a middleware that refuses what huma lets pass: parameters that appear twice, numbers that are empty, and
+// strict is a middleware that refuses what huma lets pass: parameters that it does not know or that appear twice, numbers that are empty, and
 // members of a body whose names are right but for upper and lower case. (huma.ValidateStrictCasing would do for the
 // last, and is a variable of the whole process.)
 func strict(api huma.API) func(ctx huma.Context, next func(huma.Context)) {
@@ -94,16 +94,26 @@ func wrongParameters(c *fiber.Ctx, op *huma.Operation) (found []error) {
 		given[string(name)]++
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		if given[name] > 1 && !lists(op, name) {
+		if !knows(op, name) {
+			found = append(found, &huma.ErrorDetail{Location: "query." + name, Message: "unknown query parameter"})
+		} else if given[name] > 1 && !lists(op, name) {
 			found = append(found, &huma.ErrorDetail{Location: "query." + name, Message: twice})
 		}
 	}
 	for _, p := range op.Parameters {
-		if p.In == "query" && p.Schema.Type == huma.TypeInteger && given[p.Name] == 1 && c.Query(p.Name) == "" {
+		if p.In == "query" && (p.Schema.Type == huma.TypeInteger || p.Schema.Type == huma.TypeNumber) && given[p.Name] == 1 && c.Query(p.Name) == "" {
 			found = append(found, &huma.ErrorDetail{Location: "query." + p.Name, Message: "must be a number, and is empty"})
 		}
 	}
 	return found
+}
+
+// knows reports whether an operation has a parameter of that name. One whose name ends in * is all that begin like it.
+func knows(op *huma.Operation, name string) bool {
+	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool {
+		prefix, open := strings.CutSuffix(p.Name, "*")
+		return p.In == "query" && (p.Name == name || open && len(name) > len(prefix) && strings.HasPrefix(name, prefix))
+	})
 }
 
 // lists reports whether a parameter of that name is a list, to which every one adds.

@@ -39,6 +39,7 @@ func testMemory(s *suite) {
 			s.Errorf("found %+v", hits)
 		}
 	})
+	testMemoryFilters(s)
 	s.test("isolation", memoryIsolation)
 	s.test("shared", memoryShared)
 }

@@ -2,6 +2,9 @@ package local
 
 import (
 	"context"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
@@ -20,18 +23,44 @@ func (s memory) Store(ctx context.Context, m schema.NewMemory) (schema.MemoryIte
 	}
 	item := schema.MemoryItem{
 		ID: s.ids.next(memoryPrefix), AgentID: m.AgentID, Principal: caller.Principal, Shared: m.Shared,
-		Content: m.Content, Metadata: m.Metadata, CreatedAt: s.now(),
+		Content: m.Content, Metadata: m.Metadata, CreatedAt: s.now(), Tags: orNone(slices.Clone(m.Tags)),
+		Importance: schema.DefaultImportance, ExpiresAt: m.ExpiresAt,
+	}
+	if m.Importance != nil {
+		item.Importance = *m.Importance
+	}
+	if m.ExpiresAt != nil {
+		at := m.ExpiresAt.UTC().Truncate(time.Microsecond)
+		item.ExpiresAt = &at
 	}
 	explain := func(err error) error { return s.orNotFound(err, "store memory", "agent", m.AgentID) }
 	return once(ctx, s.Runtime, explain, func(tx store.Tx) (schema.MemoryItem, error) {
 		if _, err := tx.Agent(m.AgentID); err != nil {
 			return schema.MemoryItem{}, err
 		}
-		return item, tx.InsertMemory(item)
+		if expired(item, s.now()) {
+			return schema.MemoryItem{}, schema.Invalid("expiresAt", "must be in the future; it is %s now", s.now().Format(time.RFC3339))
+		}
+		return item, s.keepMemory(tx, item)
 	})
 }
 
-// Search returns memories that share a word with the text, best first.
+// tidyingMemories is how many memories that have expired are deleted with each that is kept.
+const tidyingMemories = 16
+
+// keepMemory keeps a memory, and deletes some that have expired.
+func (r *Runtime) keepMemory(tx store.Tx, item schema.MemoryItem) error {
+	if _, err := tx.EvictMemories(r.now(), tidyingMemories); err != nil {
+		return err
+	}
+	return tx.InsertMemory(item)
+}
+
+func expired(m schema.MemoryItem, now time.Time) bool {
+	return m.ExpiresAt != nil && !m.ExpiresAt.After(now)
+}
+
+// Search returns memories that share a word with the text, best first, or the newest where there is none.
 func (s memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schema.MemoryHit, err error) {
 	limit := schema.PageSize(q.Limit)
 	if q.Limit == 0 {
@@ -43,7 +72,19 @@ func (s memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schema
 		}
 	}
 	err = s.store.View(ctx, func(r store.Reader) error {
-		hits, err = r.SearchMemories(store.MemoryQuery{Viewer: viewer(ctx), AgentID: q.AgentID, Text: q.Text, Limit: limit})
+		sq := store.MemoryQuery{
+			Viewer: viewer(ctx), AgentID: q.AgentID, Text: q.Text, Limit: limit, Now: s.now(),
+			Tags: q.Tags, Metadata: q.Metadata, MinImportance: q.MinImportance,
+		}
+		if strings.TrimSpace(q.Text) != "" {
+			hits, err = r.SearchMemories(sq)
+			return err
+		}
+		hits = nil
+		items, err := r.RecentMemories(sq)
+		for _, m := range items {
+			hits = append(hits, schema.MemoryHit{Memory: m, Score: 1})
+		}
 		return err
 	})
 	if err != nil {
@@ -55,7 +96,7 @@ func (s memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schema
 // Get returns one memory of the agent, or of any.
 func (s memory) Get(ctx context.Context, agentID, id string) (item schema.MemoryItem, err error) {
 	err = s.store.View(ctx, func(r store.Reader) error {
-		item, err = visibleMemory(ctx, r, agentID, id)
+		item, err = s.visibleMemory(ctx, r, agentID, id)
 		return err
 	})
 	if err != nil {
@@ -67,7 +108,7 @@ func (s memory) Get(ctx context.Context, agentID, id string) (item schema.Memory
 // Delete forgets one memory of the agent.
 func (s memory) Delete(ctx context.Context, agentID, id string) error {
 	err := s.store.Update(ctx, func(tx store.Tx) error {
-		item, err := visibleMemory(ctx, tx, agentID, id)
+		item, err := s.visibleMemory(ctx, tx, agentID, id)
 		if err != nil {
 			return err
 		}
@@ -80,13 +121,13 @@ func (s memory) Delete(ctx context.Context, agentID, id string) error {
 	return s.orNotFound(err, "delete memory", "memory", id)
 }
 
-func visibleMemory(ctx context.Context, r store.Reader, agentID, id string) (schema.MemoryItem, error) {
+func (s memory) visibleMemory(ctx context.Context, r store.Reader, agentID, id string) (schema.MemoryItem, error) {
 	item, err := r.Memory(id)
 	if err != nil {
 		return item, err
 	}
 	v := viewer(ctx)
-	if agentID != "" && item.AgentID != agentID || !item.Shared && item.Principal != v.Principal && !v.Everything {
+	if expired(item, s.now()) || agentID != "" && item.AgentID != agentID || !item.Shared && item.Principal != v.Principal && !v.Everything {
 		return schema.MemoryItem{}, store.ErrNotFound
 	}
 	return item, nil

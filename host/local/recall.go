@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"time"
 
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
@@ -13,10 +14,11 @@ type recall struct {
 	store     store.Store
 	agentID   string
 	principal string
+	now       func() time.Time
 }
 
 func (m recall) query(text string, limit int) store.MemoryQuery {
-	return store.MemoryQuery{Viewer: store.Viewer{Principal: m.principal}, AgentID: m.agentID, Text: text, Limit: limit}
+	return store.MemoryQuery{Viewer: store.Viewer{Principal: m.principal}, AgentID: m.agentID, Text: text, Limit: limit, Now: m.now()}
 }
 
 // Recall implements brain.Memory.

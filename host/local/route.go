@@ -61,7 +61,7 @@ const maxAgents = 10_000
 func (s chat) routedMemories(ctx context.Context, message string) (map[string][]string, error) {
 	byAgent := map[string][]string{}
 	err := s.store.View(ctx, func(r store.Reader) error {
-		hits, err := r.SearchMemories(store.MemoryQuery{Viewer: viewer(ctx), Text: message, Limit: routedMemories})
+		hits, err := r.SearchMemories(store.MemoryQuery{Viewer: viewer(ctx), Text: message, Limit: routedMemories, Now: s.now()})
 		for _, h := range hits {
 			byAgent[h.Memory.AgentID] = append(byAgent[h.Memory.AgentID], h.Memory.Content)
 		}

@@ -79,12 +79,13 @@ func (p *performance) act(a brain.Action) error {
 		item = &schema.MemoryItem{
 			ID: p.ids.next(memoryPrefix), AgentID: p.run.AgentID, Principal: p.run.Principal,
 			Content: clip(p.text(a.Store.Content), schema.MaxMemoryBytes), Metadata: a.Store.Metadata, CreatedAt: p.now(),
+			Tags: []string{}, Importance: schema.DefaultImportance,
 		}
 		payload.Result["id"] = item.ID
 	}
 	return p.keep(func(tx store.Tx) error {
 		if item != nil {
-			if err := tx.InsertMemory(*item); err != nil {
+			if err := p.keepMemory(tx, *item); err != nil {
 				return fmt.Errorf("store memory: %w", err)
 			}
 		}

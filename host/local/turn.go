@@ -172,7 +172,7 @@ func (p *performance) prepare(ctx context.Context) (brain.Turn, error) {
 	}
 	return brain.Turn{
 		Agent: a, Principal: p.run.Principal, Message: p.message, History: history, Context: p.context, Now: now,
-		Memory: recall{p.store, p.run.AgentID, p.run.Principal},
+		Memory: recall{p.store, p.run.AgentID, p.run.Principal, p.now},
 	}, nil
 }
 

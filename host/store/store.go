@@ -66,6 +66,8 @@ type Tx interface {
 
 	InsertMemory(m schema.MemoryItem) error
 	DeleteMemory(id string) error // ErrNotFound
+	// EvictMemories deletes up to limit memories that have expired at now, and returns how many.
+	EvictMemories(now time.Time, limit int) (int, error)
 
 	// AppendEvent gives e its cursor and keeps it. Whoever follows the store sees it after the commit, never before.
 	AppendEvent(e *schema.Event) error
@@ -105,7 +107,7 @@ type Reader interface {
 	UnfinishedRuns(conversation int64) ([]string, error)   // their ids, oldest first
 	UnfinishedRunsOf(agentID string) ([]schema.Run, error) // "" = of every agent; oldest first
 
-	Memory(id string) (schema.MemoryItem, error)
+	Memory(id string) (schema.MemoryItem, error) // whether it has expired or not
 	// SearchMemories returns memories that share a word with q.Text, best first, ties the newer one first.
 	SearchMemories(q MemoryQuery) ([]schema.MemoryHit, error)
 	// RecentMemories returns the newest first; q.Text does not matter.
@@ -172,4 +174,9 @@ type MemoryQuery struct {
 	AgentID string // "" = every agent
 	Text    string // plain words; nothing in it is an operator
 	Limit   int
+	Now     time.Time // what has expired then is not there; zero = nothing has
+
+	Tags          []string                // all of them
+	Metadata      []schema.MetadataEquals // all of them
+	MinImportance float64
 }

@@ -99,7 +99,7 @@ func conversions() []conversion {
 		pair("memory item", wire.ToMemoryItem, wire.FromMemoryItem),
 		pair("memory hit", wire.ToMemoryHit, wire.FromMemoryHit),
 		pair("new memory", wire.ToNewMemory, wire.FromNewMemory),
-		pair("memory query", sure(wire.ToMemoryQuery), sure(wire.FromMemoryQuery)),
+		pair("memory query", sure(wire.ToMemoryQuery), wire.FromMemoryQuery),
 		pair("event", sure(wire.ToEvent), wire.FromEvent),
 		pair("event query", sure(wire.ToEventQuery), sure(wire.FromEventQuery)),
 	}
@@ -306,6 +306,9 @@ func TestBadAnswersAreRefused(t *testing.T) {
 		"nil conversation": second(wire.FromConversation(&pb.GetConversationResponse{})),
 		"nil memory":       second(wire.FromMemoryItem(nil)),
 		"memory metadata":  second(wire.FromMemoryItem(&pb.MemoryItem{Metadata: []byte(`1`)})),
+		"importance":       second(wire.FromMemoryItem(&pb.MemoryItem{Importance: math.NaN()})),
+		"expires":          second(wire.FromMemoryItem(&pb.MemoryItem{ExpiresAt: late})),
+		"min importance":   second(wire.FromMemoryQuery(&pb.SearchMemoryRequest{MinImportance: math.NaN()})),
 		"hit score":        second(wire.FromMemoryHit(&pb.MemoryHit{Memory: &pb.MemoryItem{}, Score: math.Inf(-1)})),
 		"two chat events":  second(wire.ToChatEvent(schema.ChatEvent{Accepted: &schema.Accepted{}, Event: &schema.Event{}})),
 		"no chat event":    second(wire.ToChatEvent(schema.ChatEvent{})),

@@ -15,7 +15,7 @@ func ToMemoryItem(i schema.MemoryItem) (*pb.MemoryItem, error) {
 	}
 	return &pb.MemoryItem{
 		Id: i.ID, AgentId: i.AgentID, Principal: i.Principal, Shared: i.Shared, Content: i.Content,
-		Metadata: metadata, CreatedAt: toTime(i.CreatedAt),
+		Metadata: metadata, CreatedAt: toTime(i.CreatedAt), Tags: i.Tags, Importance: i.Importance, ExpiresAt: toTimePtr(i.ExpiresAt),
 	}, nil
 }
 
@@ -32,9 +32,16 @@ func FromMemoryItem(m *pb.MemoryItem) (schema.MemoryItem, error) {
 	if err != nil {
 		return schema.MemoryItem{}, err
 	}
+	expires, err := fromTimePtr("expires_at", m.GetExpiresAt())
+	if err != nil {
+		return schema.MemoryItem{}, err
+	}
+	if err := finite(m.GetImportance()); err != nil {
+		return schema.MemoryItem{}, fmt.Errorf("importance: %w", err)
+	}
 	return schema.MemoryItem{
 		ID: m.GetId(), AgentID: m.GetAgentId(), Principal: m.GetPrincipal(), Shared: m.GetShared(),
-		Content: m.GetContent(), Metadata: metadata, CreatedAt: created,
+		Content: m.GetContent(), Metadata: metadata, CreatedAt: created, Tags: shown(m.GetTags()), Importance: m.GetImportance(), ExpiresAt: expires,
 	}, nil
 }
 
@@ -65,7 +72,10 @@ func ToNewMemory(n schema.NewMemory) (*pb.StoreMemoryRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pb.StoreMemoryRequest{AgentId: n.AgentID, Content: n.Content, Metadata: metadata, Shared: n.Shared}, nil
+	return &pb.StoreMemoryRequest{
+		AgentId: n.AgentID, Content: n.Content, Metadata: metadata, Shared: n.Shared, Tags: n.Tags, Importance: n.Importance,
+		ExpiresAt: toTimePtr(n.ExpiresAt),
+	}, nil
 }
 
 // FromNewMemory converts a memory to store.
@@ -74,17 +84,38 @@ func FromNewMemory(m *pb.StoreMemoryRequest) (schema.NewMemory, error) {
 	if err != nil {
 		return schema.NewMemory{}, err
 	}
+	expires, err := fromTimePtr("expires_at", m.GetExpiresAt())
+	if err != nil {
+		return schema.NewMemory{}, err
+	}
+	if err := finite(m.GetImportance()); err != nil {
+		return schema.NewMemory{}, fmt.Errorf("importance: %w", err)
+	}
 	return schema.NewMemory{
-		AgentID: m.GetAgentId(), Content: m.GetContent(), Metadata: metadata, Shared: m.GetShared(),
+		AgentID: m.GetAgentId(), Content: m.GetContent(), Metadata: metadata, Shared: m.GetShared(), Tags: m.GetTags(),
+		Importance: m.Importance, ExpiresAt: expires,
 	}, nil
 }
 
 // ToMemoryQuery converts a search.
 func ToMemoryQuery(q schema.MemoryQuery) *pb.SearchMemoryRequest {
-	return &pb.SearchMemoryRequest{AgentId: q.AgentID, Text: q.Text, Limit: toInt32(q.Limit)}
+	m := &pb.SearchMemoryRequest{AgentId: q.AgentID, Text: q.Text, Limit: toInt32(q.Limit), Tags: q.Tags, MinImportance: q.MinImportance}
+	for _, e := range q.Metadata {
+		m.Metadata = append(m.Metadata, &pb.MetadataEquals{Key: e.Key, Value: e.Value})
+	}
+	return m
 }
 
 // FromMemoryQuery converts a search.
-func FromMemoryQuery(m *pb.SearchMemoryRequest) schema.MemoryQuery {
-	return schema.MemoryQuery{AgentID: m.GetAgentId(), Text: m.GetText(), Limit: int(m.GetLimit())}
+func FromMemoryQuery(m *pb.SearchMemoryRequest) (schema.MemoryQuery, error) {
+	if err := finite(m.GetMinImportance()); err != nil {
+		return schema.MemoryQuery{}, fmt.Errorf("min_importance: %w", err)
+	}
+	q := schema.MemoryQuery{
+		AgentID: m.GetAgentId(), Text: m.GetText(), Limit: int(m.GetLimit()), Tags: m.GetTags(), MinImportance: m.GetMinImportance(),
+	}
+	for _, e := range m.GetMetadata() {
+		q.Metadata = append(q.Metadata, schema.MetadataEquals{Key: e.GetKey(), Value: e.GetValue()})
+	}
+	return q, nil
 }

@@ -64,7 +64,11 @@ func (s memoryServer) Store(ctx context.Context, m *pb.StoreMemoryRequest) (*pb.
 
 func (s memoryServer) Search(ctx context.Context, m *pb.SearchMemoryRequest) (*pb.SearchMemoryResponse, error) {
 	return serve(ctx, s.server, m.GetCaller(), func(ctx context.Context) (*pb.SearchMemoryResponse, error) {
-		hits, err := s.svc.Search(ctx, FromMemoryQuery(m))
+		q, err := FromMemoryQuery(m)
+		if err != nil {
+			return nil, badRequest(err)
+		}
+		hits, err := s.svc.Search(ctx, q)
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
+	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -11,21 +13,33 @@ import (
 // StoreMemory has an agent remember something.
 func (c *Client) StoreMemory(ctx context.Context, m schema.NewMemory) (item schema.MemoryItem, err error) {
 	body := struct {
-		AgentID  string        `json:"agentId"`
-		Content  string        `json:"content"`
-		Metadata schema.Object `json:"metadata,omitempty"`
-		Shared   bool          `json:"shared,omitempty"`
+		AgentID    string        `json:"agentId"`
+		Content    string        `json:"content"`
+		Metadata   schema.Object `json:"metadata,omitempty"`
+		Shared     bool          `json:"shared,omitempty"`
+		Tags       []string      `json:"tags,omitempty"`
+		Importance *float64      `json:"importance,omitempty"`
+		ExpiresAt  *time.Time    `json:"expiresAt,omitempty"`
 	}(m)
 	err = c.call(ctx, request{verb: "store memory", method: http.MethodPost, path: "/api/memory/store", body: body, once: true}, &item)
 	return item, err
 }
 
-// SearchMemory returns the memories that the words of the query fit best, best first.
+// SearchMemory returns the memories that the words of the query fit best, best first; without words, the newest first.
 func (c *Client) SearchMemory(ctx context.Context, q schema.MemoryQuery) ([]schema.MemoryHit, error) {
 	var found struct {
 		Results []schema.MemoryHit `json:"results"`
 	}
 	query := page(q.Limit, "", "q", q.Text, "agentId", q.AgentID)
+	for _, tag := range q.Tags {
+		query.Add("tag", tag)
+	}
+	for _, m := range q.Metadata {
+		query.Add("metadata."+m.Key, m.Value)
+	}
+	if q.MinImportance != 0 {
+		query.Set("minImportance", strconv.FormatFloat(q.MinImportance, 'g', -1, 64))
+	}
 	err := c.call(ctx, request{verb: "search memories", method: http.MethodGet, path: "/api/memory/search", query: query}, &found)
 	return found.Results, err
 }

@@ -2,37 +2,60 @@ package sqlite
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-const memoryColumns = `m.id, m.agent_id, m.principal, m.shared, m.content, m.metadata, m.created_at`
+const memoryColumns = `m.id, m.agent_id, m.principal, m.shared, m.content, m.metadata, m.created_at, m.tags, m.importance, m.expires_at`
 
 // maxCandidates bounds how many memories one word may bring into a ranking; see SearchMemories.
 const maxCandidates = 1000
 
 func scanMemory(row scanner, more ...any) (schema.MemoryItem, error) {
 	var m schema.MemoryItem
-	var created int64
-	dest := []any{&m.ID, &m.AgentID, &m.Principal, &m.Shared, &m.Content, nested{&m.Metadata}, &created}
+	var created, expires int64
+	dest := []any{
+		&m.ID, &m.AgentID, &m.Principal, &m.Shared, &m.Content, nested{&m.Metadata}, &created, nested{&m.Tags}, &m.Importance, &expires,
+	}
 	err := row.Scan(append(dest, more...)...)
-	m.CreatedAt = timeAt(created)
+	m.CreatedAt, m.ExpiresAt = timeAt(created), expiryAt(expires)
 	return m, err
+}
+
+// The end of a memory is kept in microseconds: nanoseconds end in the year 2262.
+
+func expiry(t *time.Time) int64 {
+	if t == nil {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func expiryAt(us int64) *time.Time {
+	if us == 0 {
+		return nil
+	}
+	t := time.UnixMicro(us).UTC()
+	return &t
 }
 
 // InsertMemory keeps a memory and makes it findable.
 func (t *tx) InsertMemory(m schema.MemoryItem) error {
-	metadata, err := nested{m.Metadata}.encode()
+	enc, err := encodeAll(m.Metadata, orNone(m.Tags))
 	if err != nil {
 		return err
 	}
-	r, err := t.exec(`INSERT INTO memories (id, agent_id, principal, shared, content, metadata, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		m.ID, m.AgentID, m.Principal, m.Shared, m.Content, metadata, nanos(m.CreatedAt))
+	r, err := t.exec(`INSERT INTO memories (id, agent_id, principal, shared, content, metadata, created_at, tags, importance, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.ID, m.AgentID, m.Principal, m.Shared, m.Content, enc[0], nanos(m.CreatedAt), enc[1], m.Importance, expiry(m.ExpiresAt))
 	if err != nil {
 		return err
 	}
@@ -63,6 +86,22 @@ func (t *tx) DeleteMemory(id string) error {
 	return t.execOne(`DELETE FROM memories WHERE key = ?`, key)
 }
 
+// EvictMemories deletes what has expired.
+func (t *tx) EvictMemories(now time.Time, limit int) (int, error) {
+	var ids []string
+	err := t.rows(`SELECT id FROM memories WHERE expires_at > 0 AND expires_at <= ? ORDER BY expires_at LIMIT ?`, []any{now.UnixMicro(), limit},
+		func(row scanner) error {
+			var id string
+			err := row.Scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+	for _, id := range ids {
+		err = errors.Join(err, t.DeleteMemory(id))
+	}
+	return len(ids), err
+}
+
 // Memory returns one memory.
 func (s *session) Memory(id string) (schema.MemoryItem, error) {
 	var found []schema.MemoryItem
@@ -77,17 +116,59 @@ func (s *session) Memory(id string) (schema.MemoryItem, error) {
 	return found[0], nil
 }
 
-// visible is the condition that decides what a query may find.
-func visible(q store.MemoryQuery) (where string, args []any) {
-	where = `(? OR m.principal = ? OR m.shared) AND (? = '' OR m.agent_id = ?)`
-	return where, []any{q.Viewer.Everything, q.Viewer.Principal, q.AgentID, q.AgentID}
+// visible is the condition that decides what a query may find. Its text is always the same, so that it is prepared once.
+func visible(q store.MemoryQuery) (where string, args []any, err error) {
+	where = `(? OR m.principal = ? OR m.shared) AND (? = '' OR m.agent_id = ?) AND (m.expires_at = 0 OR m.expires_at > ?) AND
+		m.importance >= ? AND
+		(? OR NOT EXISTS (SELECT 1 FROM json_each(?) want WHERE want.value NOT IN (SELECT value FROM json_each(m.tags)))) AND
+		(? OR NOT EXISTS (SELECT 1 FROM json_each(?) want WHERE NOT EXISTS (SELECT 1 FROM json_each(m.metadata) have
+			WHERE have.key = want.value ->> 'key' AND CASE
+				WHEN have.type = 'text' THEN have.value = want.value ->> 'text'
+				WHEN have.type IN ('integer', 'real') THEN have.value = want.value ->> 'number'
+				ELSE have.type IN ('true', 'false') AND have.type = want.value ->> 'text' END)))`
+	enc, err := encodeAll(orNone(q.Tags), wantedMembers(q.Metadata))
+	if err != nil {
+		return "", nil, err
+	}
+	return where, []any{
+		q.Viewer.Everything, q.Viewer.Principal, q.AgentID, q.AgentID, q.Now.UnixMicro(), q.MinImportance,
+		len(q.Tags) == 0, enc[0], len(q.Metadata) == 0, enc[1],
+	}, nil
+}
+
+// wantedMember is what a member of the metadata must be: a text, or, where that is one, a number.
+type wantedMember struct {
+	Key    string      `json:"key"`
+	Text   string      `json:"text"`
+	Number json.Number `json:"number,omitempty"`
+}
+
+func wantedMembers(all []schema.MetadataEquals) []wantedMember {
+	out := make([]wantedMember, len(all))
+	for i, m := range all {
+		out[i] = wantedMember{Key: m.Key, Text: m.Value}
+		if json.Valid([]byte(m.Value)) && strings.Trim(m.Value, "+-.0123456789eE") == "" {
+			out[i].Number = json.Number(m.Value)
+		}
+	}
+	return out
+}
+
+func orNone(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
 }
 
 // RecentMemories returns the newest first.
 func (s *session) RecentMemories(q store.MemoryQuery) ([]schema.MemoryItem, error) {
-	where, args := visible(q)
+	where, args, err := visible(q)
+	if err != nil {
+		return nil, err
+	}
 	var all []schema.MemoryItem
-	err := s.rows(`SELECT `+memoryColumns+` FROM memories m WHERE `+where+` ORDER BY m.key DESC LIMIT ?`, append(args, q.Limit),
+	err = s.rows(`SELECT `+memoryColumns+` FROM memories m WHERE `+where+` ORDER BY m.key DESC LIMIT ?`, append(args, q.Limit),
 		func(row scanner) error {
 			m, err := scanMemory(row)
 			all = append(all, m)
@@ -102,7 +183,7 @@ type hit struct {
 	newest int64
 }
 
-// SearchMemories ranks by BM25. Ranking a word that is everywhere would mean to read everything, and tells little; so a
+// SearchMemories ranks by BM25, which it multiplies by 0.9 for a memory of importance 0 up to 1.1 for one of 1. Ranking a word that is everywhere would mean to read everything, and tells little; so a
 // word that more than maxCandidates of the visible memories have does not choose while rarer words of the text find
 // enough, and where it must choose, the newest maxCandidates of them are ranked.
 func (s *session) SearchMemories(q store.MemoryQuery) ([]schema.MemoryHit, error) {
@@ -139,26 +220,28 @@ func (s *session) SearchMemories(q store.MemoryQuery) ([]schema.MemoryHit, error
 }
 
 // ranked returns the best memories that have one of the words. The innermost query takes them newest first, which the
-// index gives without sorting, so the bound holds whatever the words are; the next one ranks them by the index alone; only
-// the best are looked up in the table. There are a few more of those than asked for, because two ids may share a word.
+// index gives without sorting, so the bound holds whatever the words are; all of them are looked up in the table, which
+// knows how important they are. With a filter there is no bound, for the few that pass may be the oldest.
 func (s *session) ranked(q store.MemoryQuery, words []string, candidates int) ([]hit, error) {
 	if len(words) == 0 {
 		return nil, nil
 	}
-	const spare = 8
-	where, args := visible(q)
-	args = append([]any{matchExpression(q, words), candidates, q.Limit + spare}, append(args, q.Limit)...)
+	where, args, err := visible(q)
+	if err != nil {
+		return nil, err
+	}
+	if len(q.Tags) > 0 || len(q.Metadata) > 0 || q.MinImportance > 0 {
+		candidates = -1 // all: the few that pass may be any of them
+	}
+	args = append([]any{matchExpression(q, words), candidates}, append(args, q.Limit)...)
 	var hits []hit
-	err := s.rows(`SELECT `+memoryColumns+`, m.key, w.score FROM (
-			SELECT key, score FROM (
-				SELECT rowid AS key, -bm25(memory_words, 1.0, 0.0) AS score FROM memory_words WHERE memory_words MATCH ? ORDER BY rowid DESC LIMIT ?
-			) ORDER BY score DESC, key DESC LIMIT ?
-		) w CROSS JOIN memories m ON m.key = w.key WHERE `+where+` ORDER BY w.score DESC, m.key DESC LIMIT ?`, args,
+	err = s.rows(`SELECT `+memoryColumns+`, m.key, max(w.score, 1e-9) * (0.9 + 0.2 * m.importance) AS weighed FROM (
+			SELECT rowid AS key, -bm25(memory_words, 1.0, 0.0) AS score FROM memory_words WHERE memory_words MATCH ? ORDER BY rowid DESC LIMIT ?
+		) w CROSS JOIN memories m ON m.key = w.key WHERE `+where+` ORDER BY weighed DESC, m.key DESC LIMIT ?`, args,
 		func(row scanner) error {
 			var h hit
 			var err error
 			h.store.Memory, err = scanMemory(row, &h.newest, &h.store.Score)
-			h.store.Score = max(h.store.Score, minScore)
 			hits = append(hits, h)
 			return err
 		})
@@ -167,9 +250,6 @@ func (s *session) ranked(q store.MemoryQuery, words []string, candidates int) ([
 	}
 	return hits, nil
 }
-
-// minScore keeps a score above 0: BM25 of a word that every memory has is 0 but for rounding.
-const minScore = 1e-9
 
 // merge joins two results without doubles, best first.
 func merge(a, b []hit) []hit {

@@ -31,6 +31,9 @@ type MemoryItem struct {
 	Content       string                 `protobuf:"bytes,5,opt,name=content,proto3" json:"content,omitempty"`
 	Metadata      []byte                 `protobuf:"bytes,6,opt,name=metadata,proto3" json:"metadata,omitempty"` // a JSON object; empty = {}
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Tags          []string               `protobuf:"bytes,8,rep,name=tags,proto3" json:"tags,omitempty"`
+	Importance    float64                `protobuf:"fixed64,9,opt,name=importance,proto3" json:"importance,omitempty"`
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"` // unset = never
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -114,6 +117,27 @@ func (x *MemoryItem) GetCreatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *MemoryItem) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *MemoryItem) GetImportance() float64 {
+	if x != nil {
+		return x.Importance
+	}
+	return 0
+}
+
+func (x *MemoryItem) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
 type MemoryHit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Memory        *MemoryItem            `protobuf:"bytes,1,opt,name=memory,proto3" json:"memory,omitempty"`
@@ -173,6 +197,9 @@ type StoreMemoryRequest struct {
 	Content       string                 `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
 	Metadata      []byte                 `protobuf:"bytes,4,opt,name=metadata,proto3" json:"metadata,omitempty"` // a JSON object; empty = {}
 	Shared        bool                   `protobuf:"varint,5,opt,name=shared,proto3" json:"shared,omitempty"`
+	Tags          []string               `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
+	Importance    *float64               `protobuf:"fixed64,7,opt,name=importance,proto3,oneof" json:"importance,omitempty"`        // unset = the runtime's default
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"` // unset = never
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -242,6 +269,27 @@ func (x *StoreMemoryRequest) GetShared() bool {
 	return false
 }
 
+func (x *StoreMemoryRequest) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *StoreMemoryRequest) GetImportance() float64 {
+	if x != nil && x.Importance != nil {
+		return *x.Importance
+	}
+	return 0
+}
+
+func (x *StoreMemoryRequest) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
 type StoreMemoryResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Memory        *MemoryItem            `protobuf:"bytes,1,opt,name=memory,proto3" json:"memory,omitempty"`
@@ -292,6 +340,9 @@ type SearchMemoryRequest struct {
 	AgentId       string                 `protobuf:"bytes,2,opt,name=agent_id,json=agentId,proto3" json:"agent_id,omitempty"`
 	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
 	Limit         int32                  `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	Tags          []string               `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`         // all of them
+	Metadata      []*MetadataEquals      `protobuf:"bytes,6,rep,name=metadata,proto3" json:"metadata,omitempty"` // all of them
+	MinImportance float64                `protobuf:"fixed64,7,opt,name=min_importance,json=minImportance,proto3" json:"min_importance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -354,6 +405,79 @@ func (x *SearchMemoryRequest) GetLimit() int32 {
 	return 0
 }
 
+func (x *SearchMemoryRequest) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
+func (x *SearchMemoryRequest) GetMetadata() []*MetadataEquals {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *SearchMemoryRequest) GetMinImportance() float64 {
+	if x != nil {
+		return x.MinImportance
+	}
+	return 0
+}
+
+type MetadataEquals struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetadataEquals) Reset() {
+	*x = MetadataEquals{}
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetadataEquals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetadataEquals) ProtoMessage() {}
+
+func (x *MetadataEquals) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetadataEquals.ProtoReflect.Descriptor instead.
+func (*MetadataEquals) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_memory_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *MetadataEquals) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *MetadataEquals) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 type SearchMemoryResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Hits          []*MemoryHit           `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
@@ -363,7 +487,7 @@ type SearchMemoryResponse struct {
 
 func (x *SearchMemoryResponse) Reset() {
 	*x = SearchMemoryResponse{}
-	mi := &file_stagehouse_v1_memory_proto_msgTypes[5]
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -375,7 +499,7 @@ func (x *SearchMemoryResponse) String() string {
 func (*SearchMemoryResponse) ProtoMessage() {}
 
 func (x *SearchMemoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_memory_proto_msgTypes[5]
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -388,7 +512,7 @@ func (x *SearchMemoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchMemoryResponse.ProtoReflect.Descriptor instead.
 func (*SearchMemoryResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_memory_proto_rawDescGZIP(), []int{5}
+	return file_stagehouse_v1_memory_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SearchMemoryResponse) GetHits() []*MemoryHit {
@@ -409,7 +533,7 @@ type GetMemoryRequest struct {
 
 func (x *GetMemoryRequest) Reset() {
 	*x = GetMemoryRequest{}
-	mi := &file_stagehouse_v1_memory_proto_msgTypes[6]
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -421,7 +545,7 @@ func (x *GetMemoryRequest) String() string {
 func (*GetMemoryRequest) ProtoMessage() {}
 
 func (x *GetMemoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_memory_proto_msgTypes[6]
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -434,7 +558,7 @@ func (x *GetMemoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMemoryRequest.ProtoReflect.Descriptor instead.
 func (*GetMemoryRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_memory_proto_rawDescGZIP(), []int{6}
+	return file_stagehouse_v1_memory_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetMemoryRequest) GetCaller() *Caller {
@@ -467,7 +591,7 @@ type GetMemoryResponse struct {
 
 func (x *GetMemoryResponse) Reset() {
 	*x = GetMemoryResponse{}
-	mi := &file_stagehouse_v1_memory_proto_msgTypes[7]
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -479,7 +603,7 @@ func (x *GetMemoryResponse) String() string {
 func (*GetMemoryResponse) ProtoMessage() {}
 
 func (x *GetMemoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_memory_proto_msgTypes[7]
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -492,7 +616,7 @@ func (x *GetMemoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMemoryResponse.ProtoReflect.Descriptor instead.
 func (*GetMemoryResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_memory_proto_rawDescGZIP(), []int{7}
+	return file_stagehouse_v1_memory_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetMemoryResponse) GetMemory() *MemoryItem {
@@ -513,7 +637,7 @@ type DeleteMemoryRequest struct {
 
 func (x *DeleteMemoryRequest) Reset() {
 	*x = DeleteMemoryRequest{}
-	mi := &file_stagehouse_v1_memory_proto_msgTypes[8]
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +649,7 @@ func (x *DeleteMemoryRequest) String() string {
 func (*DeleteMemoryRequest) ProtoMessage() {}
 
 func (x *DeleteMemoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_memory_proto_msgTypes[8]
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,7 +662,7 @@ func (x *DeleteMemoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMemoryRequest.ProtoReflect.Descriptor instead.
 func (*DeleteMemoryRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_memory_proto_rawDescGZIP(), []int{8}
+	return file_stagehouse_v1_memory_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeleteMemoryRequest) GetCaller() *Caller {
@@ -570,7 +694,7 @@ type DeleteMemoryResponse struct {
 
 func (x *DeleteMemoryResponse) Reset() {
 	*x = DeleteMemoryResponse{}
-	mi := &file_stagehouse_v1_memory_proto_msgTypes[9]
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +706,7 @@ func (x *DeleteMemoryResponse) String() string {
 func (*DeleteMemoryResponse) ProtoMessage() {}
 
 func (x *DeleteMemoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_memory_proto_msgTypes[9]
+	mi := &file_stagehouse_v1_memory_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,14 +719,14 @@ func (x *DeleteMemoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteMemoryResponse.ProtoReflect.Descriptor instead.
 func (*DeleteMemoryResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_memory_proto_rawDescGZIP(), []int{9}
+	return file_stagehouse_v1_memory_proto_rawDescGZIP(), []int{10}
 }
 
 var File_stagehouse_v1_memory_proto protoreflect.FileDescriptor
 
 const file_stagehouse_v1_memory_proto_rawDesc = "" +
 	"\n" +
-	"\x1astagehouse/v1/memory.proto\x12\rstagehouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1astagehouse/v1/common.proto\"\xde\x01\n" +
+	"\x1astagehouse/v1/memory.proto\x12\rstagehouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1astagehouse/v1/common.proto\"\xcd\x02\n" +
 	"\n" +
 	"MemoryItem\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
@@ -612,23 +736,43 @@ const file_stagehouse_v1_memory_proto_rawDesc = "" +
 	"\acontent\x18\x05 \x01(\tR\acontent\x12\x1a\n" +
 	"\bmetadata\x18\x06 \x01(\fR\bmetadata\x129\n" +
 	"\n" +
-	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"T\n" +
+	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x12\n" +
+	"\x04tags\x18\b \x03(\tR\x04tags\x12\x1e\n" +
+	"\n" +
+	"importance\x18\t \x01(\x01R\n" +
+	"importance\x129\n" +
+	"\n" +
+	"expires_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"T\n" +
 	"\tMemoryHit\x121\n" +
 	"\x06memory\x18\x01 \x01(\v2\x19.stagehouse.v1.MemoryItemR\x06memory\x12\x14\n" +
-	"\x05score\x18\x02 \x01(\x01R\x05score\"\xac\x01\n" +
+	"\x05score\x18\x02 \x01(\x01R\x05score\"\xaf\x02\n" +
 	"\x12StoreMemoryRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x19\n" +
 	"\bagent_id\x18\x02 \x01(\tR\aagentId\x12\x18\n" +
 	"\acontent\x18\x03 \x01(\tR\acontent\x12\x1a\n" +
 	"\bmetadata\x18\x04 \x01(\fR\bmetadata\x12\x16\n" +
-	"\x06shared\x18\x05 \x01(\bR\x06shared\"H\n" +
+	"\x06shared\x18\x05 \x01(\bR\x06shared\x12\x12\n" +
+	"\x04tags\x18\x06 \x03(\tR\x04tags\x12#\n" +
+	"\n" +
+	"importance\x18\a \x01(\x01H\x00R\n" +
+	"importance\x88\x01\x01\x129\n" +
+	"\n" +
+	"expires_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAtB\r\n" +
+	"\v_importance\"H\n" +
 	"\x13StoreMemoryResponse\x121\n" +
-	"\x06memory\x18\x01 \x01(\v2\x19.stagehouse.v1.MemoryItemR\x06memory\"\x89\x01\n" +
+	"\x06memory\x18\x01 \x01(\v2\x19.stagehouse.v1.MemoryItemR\x06memory\"\xff\x01\n" +
 	"\x13SearchMemoryRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x19\n" +
 	"\bagent_id\x18\x02 \x01(\tR\aagentId\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12\x14\n" +
-	"\x05limit\x18\x04 \x01(\x05R\x05limit\"D\n" +
+	"\x05limit\x18\x04 \x01(\x05R\x05limit\x12\x12\n" +
+	"\x04tags\x18\x05 \x03(\tR\x04tags\x129\n" +
+	"\bmetadata\x18\x06 \x03(\v2\x1d.stagehouse.v1.MetadataEqualsR\bmetadata\x12%\n" +
+	"\x0emin_importance\x18\a \x01(\x01R\rminImportance\"8\n" +
+	"\x0eMetadataEquals\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"D\n" +
 	"\x14SearchMemoryResponse\x12,\n" +
 	"\x04hits\x18\x01 \x03(\v2\x18.stagehouse.v1.MemoryHitR\x04hits\"l\n" +
 	"\x10GetMemoryRequest\x12-\n" +
@@ -661,44 +805,48 @@ func file_stagehouse_v1_memory_proto_rawDescGZIP() []byte {
 	return file_stagehouse_v1_memory_proto_rawDescData
 }
 
-var file_stagehouse_v1_memory_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_stagehouse_v1_memory_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_stagehouse_v1_memory_proto_goTypes = []any{
 	(*MemoryItem)(nil),            // 0: stagehouse.v1.MemoryItem
 	(*MemoryHit)(nil),             // 1: stagehouse.v1.MemoryHit
 	(*StoreMemoryRequest)(nil),    // 2: stagehouse.v1.StoreMemoryRequest
 	(*StoreMemoryResponse)(nil),   // 3: stagehouse.v1.StoreMemoryResponse
 	(*SearchMemoryRequest)(nil),   // 4: stagehouse.v1.SearchMemoryRequest
-	(*SearchMemoryResponse)(nil),  // 5: stagehouse.v1.SearchMemoryResponse
-	(*GetMemoryRequest)(nil),      // 6: stagehouse.v1.GetMemoryRequest
-	(*GetMemoryResponse)(nil),     // 7: stagehouse.v1.GetMemoryResponse
-	(*DeleteMemoryRequest)(nil),   // 8: stagehouse.v1.DeleteMemoryRequest
-	(*DeleteMemoryResponse)(nil),  // 9: stagehouse.v1.DeleteMemoryResponse
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*Caller)(nil),                // 11: stagehouse.v1.Caller
+	(*MetadataEquals)(nil),        // 5: stagehouse.v1.MetadataEquals
+	(*SearchMemoryResponse)(nil),  // 6: stagehouse.v1.SearchMemoryResponse
+	(*GetMemoryRequest)(nil),      // 7: stagehouse.v1.GetMemoryRequest
+	(*GetMemoryResponse)(nil),     // 8: stagehouse.v1.GetMemoryResponse
+	(*DeleteMemoryRequest)(nil),   // 9: stagehouse.v1.DeleteMemoryRequest
+	(*DeleteMemoryResponse)(nil),  // 10: stagehouse.v1.DeleteMemoryResponse
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*Caller)(nil),                // 12: stagehouse.v1.Caller
 }
 var file_stagehouse_v1_memory_proto_depIdxs = []int32{
-	10, // 0: stagehouse.v1.MemoryItem.created_at:type_name -> google.protobuf.Timestamp
-	0,  // 1: stagehouse.v1.MemoryHit.memory:type_name -> stagehouse.v1.MemoryItem
-	11, // 2: stagehouse.v1.StoreMemoryRequest.caller:type_name -> stagehouse.v1.Caller
-	0,  // 3: stagehouse.v1.StoreMemoryResponse.memory:type_name -> stagehouse.v1.MemoryItem
-	11, // 4: stagehouse.v1.SearchMemoryRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 5: stagehouse.v1.SearchMemoryResponse.hits:type_name -> stagehouse.v1.MemoryHit
-	11, // 6: stagehouse.v1.GetMemoryRequest.caller:type_name -> stagehouse.v1.Caller
-	0,  // 7: stagehouse.v1.GetMemoryResponse.memory:type_name -> stagehouse.v1.MemoryItem
-	11, // 8: stagehouse.v1.DeleteMemoryRequest.caller:type_name -> stagehouse.v1.Caller
-	2,  // 9: stagehouse.v1.Memory.Store:input_type -> stagehouse.v1.StoreMemoryRequest
-	4,  // 10: stagehouse.v1.Memory.Search:input_type -> stagehouse.v1.SearchMemoryRequest
-	6,  // 11: stagehouse.v1.Memory.Get:input_type -> stagehouse.v1.GetMemoryRequest
-	8,  // 12: stagehouse.v1.Memory.Delete:input_type -> stagehouse.v1.DeleteMemoryRequest
-	3,  // 13: stagehouse.v1.Memory.Store:output_type -> stagehouse.v1.StoreMemoryResponse
-	5,  // 14: stagehouse.v1.Memory.Search:output_type -> stagehouse.v1.SearchMemoryResponse
-	7,  // 15: stagehouse.v1.Memory.Get:output_type -> stagehouse.v1.GetMemoryResponse
-	9,  // 16: stagehouse.v1.Memory.Delete:output_type -> stagehouse.v1.DeleteMemoryResponse
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	11, // 0: stagehouse.v1.MemoryItem.created_at:type_name -> google.protobuf.Timestamp
+	11, // 1: stagehouse.v1.MemoryItem.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 2: stagehouse.v1.MemoryHit.memory:type_name -> stagehouse.v1.MemoryItem
+	12, // 3: stagehouse.v1.StoreMemoryRequest.caller:type_name -> stagehouse.v1.Caller
+	11, // 4: stagehouse.v1.StoreMemoryRequest.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 5: stagehouse.v1.StoreMemoryResponse.memory:type_name -> stagehouse.v1.MemoryItem
+	12, // 6: stagehouse.v1.SearchMemoryRequest.caller:type_name -> stagehouse.v1.Caller
+	5,  // 7: stagehouse.v1.SearchMemoryRequest.metadata:type_name -> stagehouse.v1.MetadataEquals
+	1,  // 8: stagehouse.v1.SearchMemoryResponse.hits:type_name -> stagehouse.v1.MemoryHit
+	12, // 9: stagehouse.v1.GetMemoryRequest.caller:type_name -> stagehouse.v1.Caller
+	0,  // 10: stagehouse.v1.GetMemoryResponse.memory:type_name -> stagehouse.v1.MemoryItem
+	12, // 11: stagehouse.v1.DeleteMemoryRequest.caller:type_name -> stagehouse.v1.Caller
+	2,  // 12: stagehouse.v1.Memory.Store:input_type -> stagehouse.v1.StoreMemoryRequest
+	4,  // 13: stagehouse.v1.Memory.Search:input_type -> stagehouse.v1.SearchMemoryRequest
+	7,  // 14: stagehouse.v1.Memory.Get:input_type -> stagehouse.v1.GetMemoryRequest
+	9,  // 15: stagehouse.v1.Memory.Delete:input_type -> stagehouse.v1.DeleteMemoryRequest
+	3,  // 16: stagehouse.v1.Memory.Store:output_type -> stagehouse.v1.StoreMemoryResponse
+	6,  // 17: stagehouse.v1.Memory.Search:output_type -> stagehouse.v1.SearchMemoryResponse
+	8,  // 18: stagehouse.v1.Memory.Get:output_type -> stagehouse.v1.GetMemoryResponse
+	10, // 19: stagehouse.v1.Memory.Delete:output_type -> stagehouse.v1.DeleteMemoryResponse
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_memory_proto_init() }
@@ -707,13 +855,14 @@ func file_stagehouse_v1_memory_proto_init() {
 		return
 	}
 	file_stagehouse_v1_common_proto_init()
+	file_stagehouse_v1_memory_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stagehouse_v1_memory_proto_rawDesc), len(file_stagehouse_v1_memory_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
