@@ -56,7 +56,7 @@ func TestHostileREST(t *testing.T) {
 		"wrong token":            {"sth_wrong", "GET", "/api/agents", nil, 401, "unauthenticated"},
 		"scope, thing is there":  {reader, "PUT", "/api/agents/nyx", []byte(`{"name":"x"}`), 403, "permission_denied"},
 		"scope, thing is not":    {reader, "PUT", "/api/agents/nobody", []byte(`{"name":"x"}`), 404, "not_found"},
-		"search without a query": {s.token, "GET", "/api/memory/search?agentId=nyx", nil, 422, "invalid_argument"},
+		"search without a query": {s.token, "GET", "/api/memory/search", nil, 422, "invalid_argument"},
 		"bad limit":              {s.token, "GET", "/api/agents?limit=many", nil, 422, "invalid_argument"},
 		"bad cursor":             {s.token, "GET", "/api/agents?cursor=!", nil, 422, "invalid_argument"},
 		"bad UTF-8 in the query": {s.token, "GET", "/api/agents?cursor=%00%ff", nil, 400, "malformed"},
