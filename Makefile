@@ -47,7 +47,7 @@ drift: generate ## fails if the committed protobuf code is not what the .proto f
 lint: ## with the golangci-lint in $(BIN) or on the PATH
 	PATH="$(CURDIR)/$(BIN):$$PATH" golangci-lint run ./...
 
-fuzz: ## every fuzz target for FUZZTIME
+fuzz: ## every fuzz target for FUZZTIME, or so many times (5000x)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
