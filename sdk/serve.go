@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -108,6 +109,7 @@ func (p program) serve() int {
 	}
 	drain(server, log)
 	if isGone(line, parent, notice) {
+		removeSockets(os.Getenv(goplugin.EnvUnixSocketDir))
 		killOwnGroup()
 	}
 	return 0
@@ -138,6 +140,18 @@ func drain(server *Server, log *slog.Logger) {
 	case <-time.After(countTime):
 		log.Warn("the drain that the host began goes on for too long; it is cut off")
 	}
+}
+
+// removeSockets removes the sockets in the directory that the host has made for those of go-plugin, and the directory, unless
+// something else is in it. A host that was killed cannot (go-plugin#119).
+func removeSockets(dir string) {
+	entries, _ := os.ReadDir(dir) // none where there is no directory
+	for _, e := range entries {
+		if e.Type()&os.ModeSocket != 0 {
+			_ = os.Remove(filepath.Join(dir, e.Name())) // what is left is swept when the next host starts
+		}
+	}
+	_ = os.Remove(dir) // it may not be empty, or not be there
 }
 
 // countTime is how long a drain whose time is up may take to say what it has cut off.

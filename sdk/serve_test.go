@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -252,23 +253,39 @@ func TestWhenTheHostIsKilledWhileItDrainsTheExtensionTheExtensionIsGoneSoon(t *t
 
 // Nobody is left who would kill the process group of an extension whose host is gone, so the extension does it itself.
 func TestWhenTheHostIsKilledNoChildOfTheExtensionIsLeft(t *testing.T) {
-	host, pid, address := startHost(t)
+	temp := shortDir(t)
+	host, pid, address := startHostAt(t, temp)
 	child := number(t, "http://"+address+"/child")
 	t.Cleanup(func() { _ = syscall.Kill(child, syscall.SIGKILL) })
 	killHost(t, host)
 	eventually(t, "the extension to be gone", func() bool { return gone(pid) })
 	eventually(t, "its child to be gone", func() bool { return gone(child) })
+	err := filepath.WalkDir(temp, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type()&fs.ModeSocket != 0 {
+			t.Errorf("the socket %s is left", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 // startHost runs a host with the servant in a process of its own.
 func startHost(t *testing.T) (host *exec.Cmd, pid int, address string) {
+	t.Helper()
+	return startHostAt(t, shortDir(t))
+}
+
+// startHostAt is startHost with a directory for temporary files.
+func startHostAt(t *testing.T, temp string) (host *exec.Cmd, pid int, address string) {
 	t.Helper()
 	path, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	host = exec.Command(path)
-	host.Env = append(os.Environ(), envHost+"=1", "TMPDIR="+shortDir(t))
+	host.Env = append(os.Environ(), envHost+"=1", "TMPDIR="+temp)
 	host.Stderr = t.Output()
 	out, err := host.StdoutPipe()
 	if err != nil {
