@@ -46,17 +46,22 @@ func (s chat) Conversations(ctx context.Context, q schema.ConversationsQuery) (s
 		all, numbers, err := r.Conversations(store.ConversationsQuery{
 			Viewer: viewer(ctx), Text: q.Text, AgentID: q.AgentID, Archived: q.Archived, Before: before, Limit: limit + 1,
 		})
-		if len(all) > limit {
-			all = all[:limit]
-			page.NextCursor = conversationList.numbered(numbers[limit-1])
-		}
-		page.Conversations = orNone(all)
+		page.Conversations, page.NextCursor = cut(conversationList, all, numbers, limit)
 		return err
 	})
 	if err != nil {
 		return schema.ConversationPage{}, s.fault("list conversations", err)
 	}
 	return page, nil
+}
+
+// cut returns the page that was read with one entry more than limit, to see whether there are more, and the cursor of the next
+// page.
+func cut[T any](l list, all []T, numbers []int64, limit int) (page []T, next string) {
+	if len(all) > limit {
+		all, next = all[:limit], l.numbered(numbers[limit-1])
+	}
+	return orNone(all), next
 }
 
 // orNone returns a list that is empty rather than nil: clients see [], not null.

@@ -20,11 +20,7 @@ func (s chat) Runs(ctx context.Context, q schema.RunsQuery) (schema.RunPage, err
 		all, numbers, err := r.Runs(store.RunsQuery{
 			Viewer: viewer(ctx), ConversationID: q.ConversationID, AgentID: q.AgentID, Status: q.Status, Before: before, Limit: limit + 1,
 		})
-		if len(all) > limit {
-			all = all[:limit]
-			page.NextCursor = runList.numbered(numbers[limit-1])
-		}
-		page.Runs = orNone(all)
+		page.Runs, page.NextCursor = cut(runList, all, numbers, limit)
 		return err
 	})
 	if err != nil {
