@@ -36,6 +36,14 @@ func TestMain(m *testing.M) {
 // patience bounds every wait of a test for something that has to happen.
 const patience = 20 * time.Second
 
+// startTimeout is short for the extensions that use all of it, and long for the others, which a busy machine may hold up.
+func startTimeout(s plugintest.Script) time.Duration {
+	if s == plugintest.NeverReady || s == plugintest.HangsInStart {
+		return 2 * time.Second
+	}
+	return patience
+}
+
 // quick is a supervision for tests.
 func quick() plugin.Supervision {
 	return plugin.Supervision{

@@ -58,7 +58,7 @@ func TestReloadThatFailsChangesNothing(t *testing.T) {
 		plugintest.NeverHealthy:  plugin.PhaseHealth,
 	} {
 		spec := plugintest.Spec(t, "api", script)
-		spec.StartTimeout = 2 * time.Second
+		spec.StartTimeout = startTimeout(script)
 		err := h.Reload(t.Context(), spec)
 		var e *plugin.StartError
 		if !errors.As(err, &e) || e.Phase != phase || e.Extension != "api" || e.Generation < 2 || e.Next == "" {

@@ -43,7 +43,7 @@ func TestStartDiagnosesWhatIsWrong(t *testing.T) {
 			h := newHost(t, schema.Services{})
 			before := openDescriptors(t)
 			spec := plugintest.Spec(t, "api", c.script)
-			spec.StartTimeout = 2 * time.Second
+			spec.StartTimeout = startTimeout(c.script)
 			err := h.Start(context.Background(), spec)
 			var start *plugin.StartError
 			if !errors.As(err, &start) {
