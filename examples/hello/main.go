@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/sdk"
 )
 
@@ -16,18 +15,16 @@ type hello struct {
 }
 
 func (x *hello) Start(ctx context.Context, h *sdk.Host) error {
-	return h.ListenAndServe(ctx, x.Address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		page, err := h.Agents.List(h.Self(r.Context(), schema.ScopeRead), schema.AgentQuery{})
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-		}
+	return h.ListenAndServe(ctx, x.Address, sdk.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		page, err := h.Agents.List(h.Self(r.Context(), sdk.ScopeRead), sdk.AgentQuery{})
 		for _, a := range page.Agents {
 			fmt.Fprintf(w, "%s, %s!\n", x.Greeting, a.Name)
 		}
+		return err
 	}))
 }
 
 func main() {
 	fresh := func() sdk.Extension { return &hello{Address: "127.0.0.1:3002", Greeting: "Hello"} }
-	sdk.Main(sdk.Definition{Name: "hello", Version: "1.0.0", Requires: []string{schema.ServiceAgents}, New: fresh})
+	sdk.Main(sdk.Definition{Name: "hello", Version: "1.0.0", Requires: []string{sdk.ServiceAgents}, New: fresh})
 }

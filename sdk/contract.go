@@ -1,0 +1,52 @@
+package sdk
+
+import "github.com/stagehouse/stagehouse/schema"
+
+// What an extension says and hears, under the names of package schema, so that its author imports one package. The interfaces
+// of the services are documented there.
+type (
+	Agent       = schema.Agent
+	AgentPage   = schema.AgentPage
+	AgentPatch  = schema.AgentPatch
+	AgentQuery  = schema.AgentQuery
+	AgentStatus = schema.AgentStatus
+	Caller      = schema.Caller
+	ChatEvent   = schema.ChatEvent
+	Cursor      = schema.Cursor
+	Error       = schema.Error
+	ErrorCode   = schema.ErrorCode
+	Event       = schema.Event
+	EventQuery  = schema.EventQuery
+	EventType   = schema.EventType
+	MemoryHit   = schema.MemoryHit
+	MemoryItem  = schema.MemoryItem
+	MemoryQuery = schema.MemoryQuery
+	Message     = schema.Message
+	NewMemory   = schema.NewMemory
+	Object      = schema.Object
+	Once        = schema.Once
+	Problem     = schema.Problem
+	Run         = schema.Run
+	SendRequest = schema.SendRequest
+	Services    = schema.Services
+	Scope       = schema.Scope
+)
+
+// Names of services, for Definition.Requires.
+const (
+	ServiceAgents   = schema.ServiceAgents
+	ServiceChat     = schema.ServiceChat
+	ServiceMemory   = schema.ServiceMemory
+	ServiceEvents   = schema.ServiceEvents
+	ServiceIdentity = schema.ServiceIdentity
+)
+
+// Scopes, for Host.Self.
+const (
+	ScopeRead  = schema.ScopeRead
+	ScopeChat  = schema.ScopeChat
+	ScopeAdmin = schema.ScopeAdmin
+)
+
+// CodeOf returns the code of an error of a service, see schema.CodeOf.
+func CodeOf(err error) ErrorCode { return schema.CodeOf(err) }
