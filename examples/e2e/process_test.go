@@ -63,8 +63,14 @@ type server struct {
 // start runs "stagehouse run" with the given arguments and waits until it serves. It is killed when the test ends.
 func start(t *testing.T, data string, args ...string) *server {
 	t.Helper()
+	return startCommand(t, data, append([]string{"run"}, args...)...)
+}
+
+// startCommand is start for any command that serves.
+func startCommand(t *testing.T, data string, args ...string) *server {
+	t.Helper()
 	s := &server{t: t, data: data, log: &syncBuffer{}, exited: make(chan struct{})}
-	s.cmd = exec.Command(binary, append([]string{"run", "--data", data}, args...)...)
+	s.cmd = exec.Command(binary, append(args, "--data", data)...)
 	s.cmd.Stderr = s.log
 	s.cmd.Dir = t.TempDir()
 	stdout, err := s.cmd.StdoutPipe()
