@@ -84,22 +84,22 @@ func (b *Brain) UnmarshalJSON(raw []byte) error {
 // Agent is one agent of a runtime.
 type Agent struct {
 	ID          string      `json:"id" doc:"Stable id" example:"nyx"`
-	Name        string      `json:"name" example:"Nyx"`
-	Description string      `json:"description"`
-	Status      AgentStatus `json:"status" enum:"stopped,starting,running,stopping,failed"`
+	Name        string      `json:"name" doc:"What people call it" example:"Nyx"`
+	Description string      `json:"description" doc:"What the agent is for; routing looks at it"`
+	Status      AgentStatus `json:"status" enum:"stopped,starting,running,stopping,failed" doc:"Only a running agent answers"`
 	// StatusReason says why the agent is failed, and is empty otherwise.
 	StatusReason string   `json:"statusReason,omitempty" doc:"Why the agent is failed"`
 	Skills       []string `json:"skills" nullable:"false" doc:"What the agent is good at; routing scores by it"`
-	Brain        Brain    `json:"brain"`
+	Brain        Brain    `json:"brain" doc:"What thinks for the agent: a provider's name, or an object with the provider's options beside it"`
 	Persona      string   `json:"persona" doc:"Who the agent is, in prose, for its brain"`
-	Metadata     Object   `json:"metadata"`
-	Emotion      Emotion  `json:"emotion"`
+	Metadata     Object   `json:"metadata" doc:"Free-form, and given back as it is"`
+	Emotion      Emotion  `json:"emotion" doc:"What the agent feels now"`
 	Declared     bool     `json:"declared" doc:"Whether the configuration declares it; such an agent cannot be deleted"`
 	// Revision grows by one with every change of the mutable fields and of the status. The emotion, which changes by
 	// itself as time passes, does not count.
 	Revision  int64     `json:"revision" doc:"Grows with every change; the ETag"`
-	CreatedAt time.Time `json:"createdAt"`
-	UpdatedAt time.Time `json:"updatedAt"`
+	CreatedAt time.Time `json:"createdAt" doc:"When it came to be"`
+	UpdatedAt time.Time `json:"updatedAt" doc:"When its revision last grew"`
 }
 
 // AgentQuery selects agents. The zero query selects the first page of all of them, ordered by id.
@@ -112,7 +112,7 @@ type AgentQuery struct {
 
 // AgentPage is one page of agents, ordered by id.
 type AgentPage struct {
-	Agents     []Agent `json:"agents" nullable:"false"`
+	Agents     []Agent `json:"agents" nullable:"false" doc:"Ordered by id; there may be fewer than limit although there are more"`
 	NextCursor string  `json:"nextCursor" doc:"Pass as cursor for the next page; empty at the end"`
 }
 

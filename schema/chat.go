@@ -18,15 +18,15 @@ const (
 
 // Message is one entry of a conversation. It never changes once it is written.
 type Message struct {
-	ID             string    `json:"id"`
-	ConversationID string    `json:"conversationId"`
-	Role           Role      `json:"role" enum:"user,agent,system"`
-	Content        string    `json:"content"`
+	ID             string    `json:"id" doc:"Ids sort in the order in which messages were written"`
+	ConversationID string    `json:"conversationId" doc:"The conversation that it is part of"`
+	Role           Role      `json:"role" enum:"user,agent,system" doc:"Who wrote it"`
+	Content        string    `json:"content" doc:"What was said"`
 	AgentID        string    `json:"agentId,omitempty" doc:"The agent that wrote it, or that it was written to"`
 	RunID          string    `json:"runId,omitempty" doc:"The run that it began or ended"`
 	Emotion        *Emotion  `json:"emotion,omitempty" doc:"What the agent felt when it wrote it"`
 	Partial        bool      `json:"partial,omitempty" doc:"Whether the agent was cut off: it is what it had said until then"`
-	CreatedAt      time.Time `json:"createdAt"`
+	CreatedAt      time.Time `json:"createdAt" doc:"When it was written"`
 }
 
 // RunStatus is the state of a turn: queued → running → completed | failed | cancelled. A queued run may also fail or be cancelled.
@@ -62,20 +62,20 @@ const (
 
 // Run is one turn: a message accepted, and what became of it.
 type Run struct {
-	ID             string     `json:"id"`
-	ConversationID string     `json:"conversationId"`
-	AgentID        string     `json:"agentId"`
-	Principal      string     `json:"principal"`
-	Status         RunStatus  `json:"status" enum:"queued,running,completed,failed,cancelled"`
-	Reason         string     `json:"reason,omitempty" doc:"Why it failed or was cancelled"`
+	ID             string     `json:"id" doc:"Stable id"`
+	ConversationID string     `json:"conversationId" doc:"The conversation that it is a turn of"`
+	AgentID        string     `json:"agentId" doc:"The agent that was asked"`
+	Principal      string     `json:"principal" doc:"Who sent the message"`
+	Status         RunStatus  `json:"status" enum:"queued,running,completed,failed,cancelled" doc:"The last three are its end"`
+	Reason         string     `json:"reason,omitempty" doc:"Why it failed or was cancelled, for a program, such as host_restarted, agent_stopped, brain_error, cancelled or interrupted"`
 	Error          string     `json:"error,omitempty" doc:"What went wrong, for a person"`
 	MessageID      string     `json:"messageId" doc:"The message that began it"`
 	ReplyID        string     `json:"replyId,omitempty" doc:"The message that ended it: the reply, or what had been said of it"`
 	Reply          *Message   `json:"reply,omitempty" doc:"That message; not in lists"`
 	Since          string     `json:"since" doc:"The place in the event log just before its first event"`
-	QueuedAt       time.Time  `json:"queuedAt"`
-	StartedAt      *time.Time `json:"startedAt,omitempty"`
-	FinishedAt     *time.Time `json:"finishedAt,omitempty"`
+	QueuedAt       time.Time  `json:"queuedAt" doc:"When it was accepted"`
+	StartedAt      *time.Time `json:"startedAt,omitempty" doc:"When its work began; absent until then"`
+	FinishedAt     *time.Time `json:"finishedAt,omitempty" doc:"When it came to its end; absent until then"`
 }
 
 // SendRequest begins a turn.
@@ -137,9 +137,9 @@ type RouteDecision struct {
 
 // RouteCandidate is one agent with its score.
 type RouteCandidate struct {
-	AgentID string   `json:"agentId"`
-	Score   float64  `json:"score" minimum:"0" maximum:"1"`
-	Reasons []string `json:"reasons" nullable:"false"`
+	AgentID string   `json:"agentId" doc:"The agent"`
+	Score   float64  `json:"score" minimum:"0" maximum:"1" doc:"How well it fits, 0 to 1"`
+	Reasons []string `json:"reasons" nullable:"false" doc:"What the score is made of, for a person"`
 }
 
 // RunsQuery selects runs that the caller may see, the newest first.
@@ -153,7 +153,7 @@ type RunsQuery struct {
 
 // RunPage is one page of runs, the newest first.
 type RunPage struct {
-	Runs       []Run  `json:"runs" nullable:"false"`
+	Runs       []Run  `json:"runs" nullable:"false" doc:"The newest first, without their replies"`
 	NextCursor string `json:"nextCursor" doc:"Pass as cursor for the next page; empty at the end"`
 }
 
@@ -176,14 +176,14 @@ type Conversation struct {
 
 // ConversationSummary is a conversation without its messages.
 type ConversationSummary struct {
-	ID           string    `json:"id"`
+	ID           string    `json:"id" doc:"Its owner's choice, or given by the server"`
 	Principal    string    `json:"principal" doc:"Whose it is"`
 	Title        string    `json:"title" doc:"What its owner calls it, or else the beginning of its first message"`
 	AgentID      string    `json:"agentId" doc:"The agent that was last spoken to, or that it was begun for; empty if there is none yet"`
 	Archived     bool      `json:"archived" doc:"Whether it is put away: lists leave it out, until somebody writes to it"`
-	MessageCount int64     `json:"messageCount"`
+	MessageCount int64     `json:"messageCount" doc:"How many messages it has"`
 	Revision     int64     `json:"revision" doc:"Grows with every message and every change; the ETag"`
-	CreatedAt    time.Time `json:"createdAt"`
+	CreatedAt    time.Time `json:"createdAt" doc:"When it was begun"`
 	UpdatedAt    time.Time `json:"updatedAt" doc:"When its last message was written, or when it was last changed"`
 }
 
@@ -223,7 +223,7 @@ type ConversationsQuery struct {
 
 // ConversationPage is one page of conversations, the last changed first.
 type ConversationPage struct {
-	Conversations []ConversationSummary `json:"conversations" nullable:"false"`
+	Conversations []ConversationSummary `json:"conversations" nullable:"false" doc:"The last changed first"`
 	NextCursor    string                `json:"nextCursor" doc:"Pass as cursor for the next page; empty at the end"`
 }
 

@@ -141,9 +141,9 @@ type (
 	}
 	// Gap says that events between Requested and FirstAvailable are not there any more.
 	Gap struct {
-		Requested      string `json:"requested"`
-		FirstAvailable string `json:"firstAvailable"`
-		Head           string `json:"head"`
+		Requested      string `json:"requested" doc:"The place in the log that was asked for"`
+		FirstAvailable string `json:"firstAvailable" doc:"That of the oldest event that there is"`
+		Head           string `json:"head" doc:"That of the newest event"`
 	}
 )
 

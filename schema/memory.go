@@ -7,17 +7,17 @@ import (
 
 // MemoryItem is one thing that an agent remembers.
 type MemoryItem struct {
-	ID        string   `json:"id"`
-	AgentID   string   `json:"agentId"`
+	ID        string   `json:"id" doc:"Stable id"`
+	AgentID   string   `json:"agentId" doc:"The agent that remembers it"`
 	Principal string   `json:"principal" doc:"Who stored it, or in whose conversation it was learnt"`
 	Shared    bool     `json:"shared" doc:"Whether everybody who talks to the agent may be told"`
-	Content   string   `json:"content"`
-	Metadata  Object   `json:"metadata"`
-	Tags      []string `json:"tags" nullable:"false"`
+	Content   string   `json:"content" doc:"What is remembered"`
+	Metadata  Object   `json:"metadata" doc:"Free-form, and given back as it is"`
+	Tags      []string `json:"tags" nullable:"false" doc:"Words to find it by, as they were given"`
 	// Importance weighs a little in a search, see Memory.Search.
 	Importance float64    `json:"importance" minimum:"0" maximum:"1" doc:"How much it matters, 0 to 1"`
 	ExpiresAt  *time.Time `json:"expiresAt,omitempty" doc:"From when on it does not exist any more; absent: never"`
-	CreatedAt  time.Time  `json:"createdAt"`
+	CreatedAt  time.Time  `json:"createdAt" doc:"When it was stored"`
 }
 
 // DefaultImportance is that of a memory whose teller does not say.
@@ -51,7 +51,7 @@ type MetadataEquals struct{ Key, Value string }
 
 // MemoryHit is a memory that was found. Scores are comparable within one search only; more is better, and all are > 0.
 type MemoryHit struct {
-	Memory MemoryItem `json:"memory"`
+	Memory MemoryItem `json:"memory" doc:"What was found"`
 	Score  float64    `json:"score" doc:"Comparable within one search only; more is better"`
 }
 

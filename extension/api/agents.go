@@ -11,8 +11,8 @@ import (
 
 type (
 	listAgentsInput struct {
-		Status string `query:"status" enum:"stopped,starting,running,stopping,failed" doc:"Only agents in this state"`
-		Skill  string `query:"skill" doc:"Only agents with this skill; upper and lower case are the same"`
+		Status string `query:"status" enum:"stopped,starting,running,stopping,failed" doc:"Only agents in this state" example:"running"`
+		Skill  string `query:"skill" doc:"Only agents with this skill; upper and lower case are the same" example:"programming"`
 		Paging
 	}
 	listAgentsOutput struct {
@@ -29,7 +29,7 @@ type (
 		Body agentPatch
 	}
 	agentOutput struct {
-		ETag string `header:"ETag" doc:"The revision of the agent, quoted. It stands for what can be changed, and for the status; the emotion changes by itself as time passes, and is not covered"`
+		ETag string `header:"ETag" doc:"The revision of the agent, quoted. It stands for what can be changed, and for the status; the emotion changes by itself as time passes, and is not covered" example:"\"7\""`
 		Body schema.Agent
 	}
 )
@@ -45,12 +45,12 @@ func (agentPatch) Schema(huma.Registry) *huma.Schema {
 	brain := brainSchema()
 	brain.OneOf = append(brain.OneOf, &huma.Schema{Enum: []any{nil}})
 	metadata := objectSchema()
-	metadata.Nullable = true
+	metadata.Nullable, metadata.Description = true, "Free-form; it replaces what was there as a whole"
 	s := &huma.Schema{
 		Type: huma.TypeObject, AdditionalProperties: false,
 		Description: "What to change: an absent member stays as it is, null clears it",
 		Properties: map[string]*huma.Schema{
-			"name":        text("Null: the id"),
+			"name":        text("What people call it. Null: the id"),
 			"description": text("What the agent is for"),
 			"persona":     text("Who the agent is, in prose, for its brain"),
 			"skills": {
@@ -67,25 +67,51 @@ func (agentPatch) Schema(huma.Registry) *huma.Schema {
 
 func (s *Server) registerAgents(api huma.API) {
 	const one = "/api/agents/{agentId}"
-	register(api, operation("list-agents", http.MethodGet, "/api/agents", tagAgents, "List agents"), callTimeout, s.listAgents)
-	create := operation("create-agent", http.MethodPost, "/api/agents", tagAgents, "Create agent",
-		schema.CodeAlreadyExists, schema.CodeTooLarge, schema.CodeUnsupportedMediaType)
-	create.DefaultStatus = http.StatusCreated
-	register(api, create, callTimeout, s.createAgent)
-	remove := operation("delete-agent", http.MethodDelete, one, tagAgents, "Delete agent",
-		schema.CodeNotFound, schema.CodeFailedPrecondition, schema.CodeIllegalTransition, schema.CodeRevisionMismatch)
-	remove.DefaultStatus = http.StatusNoContent
-	register(api, remove, callTimeout, s.deleteAgent)
-	register(api, tagged(operation("get-agent", http.MethodGet, one, tagAgents, "Get agent details", schema.CodeNotFound)), callTimeout, s.getAgent)
-	for _, method := range []string{http.MethodPut, http.MethodPatch} {
-		id := map[string]string{http.MethodPut: "update-agent", http.MethodPatch: "patch-agent"}[method]
-		update := operation(id, method, one, tagAgents, "Update agent",
-			schema.CodeNotFound, schema.CodeRevisionMismatch, schema.CodeTooLarge, schema.CodeUnsupportedMediaType)
-		update.Description = "PUT and PATCH do the same: what is absent stays as it is."
-		register(api, update, callTimeout, s.updateAgent)
+	register(api, route{
+		id: "list-agents", method: http.MethodGet, path: "/api/agents", tag: tagAgents, summary: "List agents", scope: schema.ScopeRead,
+		description: "Agents by their ids, page by page. A page may have fewer than `limit` although there are more: go on until `nextCursor` is empty.",
+		answers:     []example{exampleAgentPage()},
+	}, callTimeout, s.listAgents)
+	register(api, route{
+		id: "create-agent", method: http.MethodPost, path: "/api/agents", tag: tagAgents, summary: "Create agent", scope: schema.ScopeAdmin,
+		description: "Creates an agent that the configuration does not declare, and starts it unless `start` is false. It outlives the server, and runs again with it, " +
+			"until it is stopped or deleted. An id that is taken is a 409, a brain that cannot be made a 422; nothing is created then.",
+		codes: []schema.ErrorCode{schema.CodeAlreadyExists}, status: http.StatusCreated,
+		sends: exampleNewAgents(), answers: []example{exampleNewAgent()},
+	}, callTimeout, s.createAgent)
+	register(api, route{
+		id: "get-agent", method: http.MethodGet, path: one, tag: tagAgents, summary: "Get agent details", scope: schema.ScopeRead, tagged: true,
+		description: "One agent. The `ETag` stands for what can be changed of it and for its status, not for its emotion, which changes by itself.",
+		codes:       []schema.ErrorCode{schema.CodeNotFound}, answers: []example{exampleAgent()},
+	}, callTimeout, s.getAgent)
+	for method, id := range map[string]string{http.MethodPut: "update-agent", http.MethodPatch: "patch-agent"} {
+		register(api, route{
+			id: id, method: method, path: one, tag: tagAgents, summary: "Update agent", scope: schema.ScopeAdmin,
+			description: "Changes what is given, as a JSON merge patch (RFC 7396): an absent member stays as it is, null clears it. PUT and PATCH do the same. " +
+				"A change takes effect with the next message; one that changes nothing keeps the revision. With `If-Match` it is made only if the agent is still as you have seen it.",
+			codes: []schema.ErrorCode{schema.CodeNotFound, schema.CodeRevisionMismatch},
+			sends: exampleAgentPatches(), answers: []example{exampleAgent()},
+		}, callTimeout, s.updateAgent)
 	}
-	register(api, operation("start-agent", http.MethodPost, one+"/start", tagAgents, "Start agent", schema.CodeNotFound, schema.CodeIllegalTransition), callTimeout, s.startAgent)
-	register(api, operation("stop-agent", http.MethodPost, one+"/stop", tagAgents, "Stop agent", schema.CodeNotFound, schema.CodeIllegalTransition), callTimeout, s.stopAgent)
+	register(api, route{
+		id: "delete-agent", method: http.MethodDelete, path: one, tag: tagAgents, summary: "Delete agent", scope: schema.ScopeAdmin,
+		description: "Deletes an agent with its memories; what was said with it stays. Its unfinished runs are cancelled first, reason `agent_stopped`. An agent that the " +
+			"configuration declares cannot be deleted: 409. Repeated, it is a 404.",
+		codes: []schema.ErrorCode{
+			schema.CodeNotFound, schema.CodeFailedPrecondition, schema.CodeIllegalTransition, schema.CodeRevisionMismatch,
+		},
+		status: http.StatusNoContent,
+	}, callTimeout, s.deleteAgent)
+	register(api, route{
+		id: "start-agent", method: http.MethodPost, path: one + "/start", tag: tagAgents, summary: "Start agent", scope: schema.ScopeAdmin,
+		description: "Brings an agent to `running` and answers with it; idempotent. If its brain cannot start, it is `failed` in the answer, with a `statusReason`.",
+		codes:       []schema.ErrorCode{schema.CodeNotFound, schema.CodeIllegalTransition}, answers: []example{exampleAgent()},
+	}, callTimeout, s.startAgent)
+	register(api, route{
+		id: "stop-agent", method: http.MethodPost, path: one + "/stop", tag: tagAgents, summary: "Stop agent", scope: schema.ScopeAdmin,
+		description: "Brings an agent to `stopped` and answers with it; idempotent. Its unfinished runs are cancelled first, reason `agent_stopped`.",
+		codes:       []schema.ErrorCode{schema.CodeNotFound, schema.CodeIllegalTransition}, answers: []example{exampleStoppedAgent()},
+	}, callTimeout, s.stopAgent)
 }
 
 func (s *Server) listAgents(ctx context.Context, in *listAgentsInput) (*listAgentsOutput, error) {

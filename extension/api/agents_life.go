@@ -12,16 +12,16 @@ type (
 	createAgentBody  struct {
 		ID          string        `json:"id" doc:"1 to 128 letters, digits or . _ ~ : - characters; it stays the agent's for ever" example:"vera"`
 		Name        string        `json:"name,omitempty" doc:"The id if absent" example:"Vera"`
-		Description string        `json:"description,omitempty" doc:"What the agent is for"`
+		Description string        `json:"description,omitempty" doc:"What the agent is for; routing looks at it"`
 		Skills      []string      `json:"skills,omitempty" nullable:"false" doc:"What the agent is good at; routing scores by it"`
-		Brain       schema.Brain  `json:"brain,omitzero"`
+		Brain       schema.Brain  `json:"brain,omitzero" doc:"What thinks for it: a provider's name, or an object with the provider's options beside it; the default of the runtime if absent"`
 		Persona     string        `json:"persona,omitempty" doc:"Who the agent is, in prose, for its brain"`
-		Metadata    schema.Object `json:"metadata,omitempty"`
+		Metadata    schema.Object `json:"metadata,omitempty" doc:"Free-form, and given back as it is"`
 		Start       *bool         `json:"start,omitempty" doc:"Whether it runs from the beginning; true if absent"`
 	}
 	createAgentOutput struct {
-		Location string `header:"Location" doc:"Path of the agent"`
-		ETag     string `header:"ETag" doc:"The revision of the agent, quoted"`
+		Location string `header:"Location" doc:"Path of the agent" example:"/api/agents/vera"`
+		ETag     string `header:"ETag" doc:"The revision of the agent, quoted" example:"\"3\""`
 		Body     schema.Agent
 	}
 	deleteAgentInput struct {

@@ -27,7 +27,7 @@ const disconnectCancels = "cancel"
 type (
 	sendInput struct {
 		Prefer      string `header:"Prefer" doc:"respond-async: do not wait for the reply. wait=N: wait for N seconds at the longest. Then the answer is a 202" example:"wait=30"`
-		LastEventID string `header:"Last-Event-ID" doc:"With Accept: text/event-stream and the Idempotency-Key of an earlier request, the last event that you have seen of its turn"`
+		LastEventID string `header:"Last-Event-ID" doc:"With Accept: text/event-stream and the Idempotency-Key of an earlier request, the last event that you have seen of its turn" example:"lq2jjkl6rav73lom-34"`
 		Body        sendBody
 
 		prefers []string // lines of Prefer
@@ -40,16 +40,16 @@ type (
 
 	sendBody struct {
 		AgentID        string        `json:"agentId,omitempty" doc:"Whom the message is for. Absent: the agent that the conversation is with; in a new one, whoever fits best" example:"nyx"`
-		Message        string        `json:"message" doc:"What to say" example:"Hello!"`
-		ConversationID string        `json:"conversationId,omitempty" doc:"The conversation to go on with. Absent: a new one. An id that you have not used yet begins a conversation of that id"`
+		Message        string        `json:"message" doc:"What to say, up to 64 KiB" example:"Hello!"`
+		ConversationID string        `json:"conversationId,omitempty" doc:"The conversation to go on with. Absent: a new one. An id that you have not used yet begins a conversation of that id" example:"optional-id"`
 		Context        schema.Object `json:"context,omitempty" doc:"Hints for routing (skill, skills) and for the brain"`
 		OnBusy         string        `json:"onBusy,omitempty" enum:"enqueue,reject,interrupt" doc:"What to do while a turn of the conversation is unfinished: wait behind it (the default), answer 409 with its runId, or cancel it"`
 		OnDisconnect   string        `json:"onDisconnect,omitempty" enum:"continue,cancel" doc:"What becomes of the turn when you go away before its reply: it goes on (the default), or is cancelled"`
 	}
 	sendAnswer struct {
-		ConversationID string                `json:"conversationId"`
-		RunID          string                `json:"runId"`
-		AgentID        string                `json:"agentId"`
+		ConversationID string                `json:"conversationId" doc:"The conversation that it is part of now"`
+		RunID          string                `json:"runId" doc:"The run that it began"`
+		AgentID        string                `json:"agentId" doc:"The agent that was asked"`
 		Message        schema.Message        `json:"message" doc:"Your message, as stored"`
 		Reply          *schema.Message       `json:"reply,omitempty" doc:"What the agent said; absent in a 202"`
 		Route          *schema.RouteDecision `json:"route,omitempty" doc:"How the agent was chosen, when it was"`
@@ -72,15 +72,20 @@ func (in *sendInput) Resolve(ctx huma.Context) []error {
 }
 
 func (s *Server) registerChat(api huma.API) {
-	send := operation("send-message", http.MethodPost, "/api/chat/send", tagChat, "Send message",
-		schema.CodeNotFound, schema.CodeAgentNotRunning, schema.CodeNoAgentFits, schema.CodeConversationBusy, schema.CodeBusy, schema.CodeTooLarge,
-		schema.CodeUnsupportedMediaType, schema.CodeCancelled)
-	send.Description = "Waits for the reply, for as long as `Prefer: wait` says and the server allows; after that, and at once with `Prefer: respond-async`, the " +
-		"answer is a 202, and the run at its `Location` has the reply later. With `Accept: text/event-stream` the turn is told as it happens. " +
-		"A turn goes on when its client goes away, unless `onDisconnect` says otherwise.\n\nAn error with a `runId` means that the message was accepted: with `internal`, " +
-		"`unavailable`, `agent_not_running` or `cancelled` the turn has failed or was cancelled, or what became of it could not be seen. " +
-		"Sending again begins another turn, unless it has the same `Idempotency-Key`."
-	send.Responses = sendResponses(api.OpenAPI().Components.Schemas)
+	send := route{
+		id: "send-message", method: http.MethodPost, path: "/api/chat/send", tag: tagChat, summary: "Send message", scope: schema.ScopeChat,
+		description: "Waits for the reply, for as long as `Prefer: wait` says and the server allows; after that, and at once with `Prefer: respond-async`, the " +
+			"answer is a 202, and the run at its `Location` has the reply later. With `Accept: text/event-stream` the turn is told as it happens. " +
+			"Turns of one conversation run one at a time, in the order of their acceptance. " +
+			"A turn goes on when its client goes away, unless `onDisconnect` says otherwise.\n\nAn error with a `runId` means that the message was accepted: with `internal`, " +
+			"`unavailable`, `agent_not_running` or `cancelled` the turn has failed or was cancelled, or what became of it could not be seen. " +
+			"Sending again begins another turn, unless it has the same `Idempotency-Key`.",
+		codes: []schema.ErrorCode{
+			schema.CodeNotFound, schema.CodeAgentNotRunning, schema.CodeNoAgentFits, schema.CodeConversationBusy, schema.CodeBusy, schema.CodeCancelled,
+		},
+		sends:     exampleMessages(),
+		responses: sendResponses(api.OpenAPI().Components),
+	}
 	register(api, send, millis(s.Limits.TurnTimeoutMs)+answerMargin, s.sendMessage)
 }
 

@@ -14,27 +14,27 @@ type (
 	createConversationInput struct{ Body createConversationBody }
 	createConversationBody  struct {
 		ID      string `json:"id,omitempty" doc:"An id of your own choice. Absent: one that the server gives" example:"optional-id"`
-		Title   string `json:"title,omitempty" doc:"What to call it. Absent: the beginning of its first message"`
+		Title   string `json:"title,omitempty" doc:"What to call it. Absent: the beginning of its first message" example:"Whales"`
 		AgentID string `json:"agentId,omitempty" doc:"Whom its messages are for that name nobody. Absent: whoever fits the first one best" example:"nyx"`
 	}
 	createConversationOutput struct {
-		Location string `header:"Location" doc:"Path of the conversation"`
-		ETag     string `header:"ETag" doc:"The revision of the conversation, quoted"`
+		Location string `header:"Location" doc:"Path of the conversation" example:"/api/chat/conversations/optional-id"`
+		ETag     string `header:"ETag" doc:"The revision of the conversation, quoted" example:"\"3\""`
 		Body     schema.ConversationSummary
 	}
 
 	updateConversationInput struct {
-		ConversationID string `path:"conversationId" doc:"Id of the conversation"`
+		ConversationID string `path:"conversationId" doc:"Id of the conversation" example:"conv_01m87vmwg93pcqy3jm88wmqy3q"`
 		Condition
 		Body conversationPatch
 	}
 	updateConversationOutput struct {
-		ETag string `header:"ETag" doc:"The revision of the conversation, quoted"`
+		ETag string `header:"ETag" doc:"The revision of the conversation, quoted" example:"\"3\""`
 		Body schema.ConversationSummary
 	}
 
 	deleteConversationInput struct {
-		ConversationID string `path:"conversationId" doc:"Id of the conversation"`
+		ConversationID string `path:"conversationId" doc:"Id of the conversation" example:"conv_01m87vmwg93pcqy3jm88wmqy3q"`
 		Condition
 	}
 )
@@ -48,8 +48,8 @@ func (conversationPatch) Schema(huma.Registry) *huma.Schema {
 		Type: huma.TypeObject, AdditionalProperties: false,
 		Description: "What to change: an absent member stays as it is, null clears it",
 		Properties: map[string]*huma.Schema{
-			"title":    {Type: huma.TypeString, Nullable: true, Description: "Null: the beginning of its first message"},
-			"archived": {Type: huma.TypeBoolean, Nullable: true, Description: "Whether lists leave it out, until somebody writes to it"},
+			"title":    {Type: huma.TypeString, Nullable: true, Description: "What to call it. Null: the beginning of its first message"},
+			"archived": {Type: huma.TypeBoolean, Nullable: true, Description: "Whether lists leave it out, until somebody writes to it. Null: they do not"},
 		},
 	}
 	s.PrecomputeMessages()
@@ -57,17 +57,26 @@ func (conversationPatch) Schema(huma.Registry) *huma.Schema {
 }
 
 func (s *Server) registerConversationChanges(api huma.API) {
-	create := operation("create-conversation", http.MethodPost, conversationsPath, tagChat, "Create conversation",
-		schema.CodeNotFound, schema.CodeAlreadyExists, schema.CodeTooLarge, schema.CodeUnsupportedMediaType)
-	create.DefaultStatus = http.StatusCreated
-	create.Description = "Begins a conversation without a message. There is no need to: a message to an id that you have not used yet begins one too."
-	register(api, create, callTimeout, s.createConversation)
-	register(api, operation("update-conversation", http.MethodPatch, conversationRoute, tagChat, "Rename or archive conversation",
-		schema.CodeNotFound, schema.CodeRevisionMismatch, schema.CodeTooLarge, schema.CodeUnsupportedMediaType), callTimeout, s.updateConversation)
-	remove := operation("delete-conversation", http.MethodDelete, conversationRoute, tagChat, "Delete conversation",
-		schema.CodeNotFound, schema.CodeRevisionMismatch)
-	remove.Description = "Deletes a conversation of your own with its messages and runs. Unfinished runs are cancelled first. What was told of it as events stays in the event log."
-	register(api, remove, callTimeout, s.deleteConversation)
+	register(api, route{
+		id: "create-conversation", method: http.MethodPost, path: conversationsPath, tag: tagChat, summary: "Create conversation", scope: schema.ScopeChat,
+		description: "Begins a conversation without a message. There is no need to: a message to an id that you have not used yet begins one too. An id that you have " +
+			"used is a 409; an agent that does not exist a 404.",
+		codes: []schema.ErrorCode{schema.CodeNotFound, schema.CodeAlreadyExists}, status: http.StatusCreated,
+		sends: exampleNewConversations(), answers: []example{exampleNewConversation()},
+	}, callTimeout, s.createConversation)
+	register(api, route{
+		id: "update-conversation", method: http.MethodPatch, path: conversationRoute, tag: tagChat, summary: "Rename or archive conversation", scope: schema.ScopeChat,
+		description: "Changes what is given of a conversation of your own, as a JSON merge patch (RFC 7396): an absent member stays as it is, null clears it. What is " +
+			"archived is left out of lists until somebody writes to it. With `If-Match` it is made only if the conversation is still as you have seen it.",
+		codes: []schema.ErrorCode{schema.CodeNotFound, schema.CodeRevisionMismatch},
+		sends: exampleConversationPatches(), answers: []example{exampleConversationSummary()},
+	}, callTimeout, s.updateConversation)
+	register(api, route{
+		id: "delete-conversation", method: http.MethodDelete, path: conversationRoute, tag: tagChat, summary: "Delete conversation", scope: schema.ScopeChat,
+		description: "Deletes a conversation of your own with its messages and runs. Unfinished runs are cancelled first. What was told of it as events stays in the event " +
+			"log, and its id is free again. Repeated, it is a 404.",
+		codes: []schema.ErrorCode{schema.CodeNotFound, schema.CodeRevisionMismatch}, status: http.StatusNoContent,
+	}, callTimeout, s.deleteConversation)
 }
 
 func conversationPath(id string) string { return conversationsPath + "/" + url.PathEscape(id) }

@@ -11,20 +11,20 @@ import (
 
 type (
 	conversationInput struct {
-		ConversationID string `path:"conversationId" doc:"Id of the conversation"`
-		Since          string `query:"since" doc:"Id of a message: only those after it, in order. Not with cursor"`
+		ConversationID string `path:"conversationId" doc:"Id of the conversation" example:"conv_01m87vmwg93pcqy3jm88wmqy3q"`
+		Since          string `query:"since" doc:"Id of a message: only those after it, in order. Not with cursor" example:"msg_01m87vmwgfg0e04htxcahtvm6a"`
 		Paging
 	}
 	conversationOutput struct {
-		ETag string `header:"ETag" doc:"The revision of the conversation, quoted"`
+		ETag string `header:"ETag" doc:"The revision of the conversation, quoted" example:"\"3\""`
 		Links
 		Body schema.Conversation
 	}
 
 	conversationsInput struct {
 		Text     string `query:"q" doc:"Only conversations that have each of these words in their title or a message; plain words, nothing in them is an operator" example:"sea"`
-		AgentID  string `query:"agentId" doc:"Only conversations with this agent"`
-		Archived string `query:"archived" enum:"true,any" doc:"true: only those that are archived. any: those too. Absent: only those that are not"`
+		AgentID  string `query:"agentId" doc:"Only conversations with this agent" example:"nyx"`
+		Archived string `query:"archived" enum:"true,any" doc:"true: only those that are archived. any: those too. Absent: only those that are not" example:"any"`
 		Paging
 	}
 	conversationsOutput struct {
@@ -39,8 +39,18 @@ const (
 )
 
 func (s *Server) registerConversations(api huma.API) {
-	register(api, tagged(operation("get-conversation", http.MethodGet, conversationRoute, tagChat, "Get conversation", schema.CodeNotFound)), callTimeout, s.getConversation)
-	register(api, operation("list-conversations", http.MethodGet, conversationsPath, tagChat, "List conversations"), callTimeout, s.listConversations)
+	register(api, route{
+		id: "get-conversation", method: http.MethodGet, path: conversationRoute, tag: tagChat, summary: "Get conversation", scope: schema.ScopeRead, tagged: true,
+		description: "A conversation of your own, with a page of its messages: the newest ones, those that a cursor leads to, or those after the one that `since` names. " +
+			"Each page is in the order in which they were written; `nextCursor` leads to older ones, `prevCursor` back to newer ones, and so do the links `next` and `prev`. " +
+			"The `ETag` changes with every message.",
+		codes: []schema.ErrorCode{schema.CodeNotFound}, answers: []example{exampleConversation()},
+	}, callTimeout, s.getConversation)
+	register(api, route{
+		id: "list-conversations", method: http.MethodGet, path: conversationsPath, tag: tagChat, summary: "List conversations", scope: schema.ScopeRead,
+		description: "Your conversations, the last changed first, page by page; for the scope `admin`, everybody's. With `q`, those that have each of its words, in any form of them.",
+		answers:     []example{exampleConversationPage()},
+	}, callTimeout, s.listConversations)
 	s.registerConversationChanges(api)
 }
 

@@ -99,8 +99,9 @@ func normalOrigin(o string) (string, error) {
 const (
 	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 	corsHeaders = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Prefer, X-Request-Id"
-	corsExposed = "Allow, ETag, Idempotency-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
-	corsMaxAge  = "600"
+	corsExposed = "Allow, Deprecation, ETag, Idempotency-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, Sunset, " +
+		"WWW-Authenticate, X-Request-Id"
+	corsMaxAge = "600"
 )
 
 // corsPolicy decides about origins. The zero policy allows none but the API's own.

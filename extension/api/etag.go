@@ -52,12 +52,13 @@ func unlessModified(c *fiber.Ctx) {
 	c.Status(fiber.StatusNotModified)
 }
 
-// noneMatchParameter describes the header.
-func noneMatchParameter() *huma.Param {
-	return &huma.Param{
-		Name: fiber.HeaderIfNoneMatch, In: "header", Schema: &huma.Schema{Type: huma.TypeString},
+// noneMatchParameter describes the header, once for all routes.
+func noneMatchParameter(c *huma.Components) *huma.Param {
+	c.Parameters[fiber.HeaderIfNoneMatch] = &huma.Param{
+		Name: fiber.HeaderIfNoneMatch, In: "header", Schema: &huma.Schema{Type: huma.TypeString}, Example: `"7"`,
 		Description: "The ETags of what you have: if it is still one of them, the answer is a 304 without a body",
 	}
+	return &huma.Param{Ref: "#/components/parameters/" + fiber.HeaderIfNoneMatch}
 }
 
 // noneMatch reports whether If-None-Match names the ETag, of which it does not matter here whether it is weak. What cannot be

@@ -27,12 +27,12 @@ const every = "*"
 
 // eventsInput is a request for events. Lists are read by Resolve: huma splits the first parameter of a name only.
 type eventsInput struct {
-	Since       string   `query:"since" maxLength:"128" doc:"The id of the last event that you have seen; what follows it is sent. Absent: from now on. An epoch followed by -0 is before the first event" example:"0a1b2c3d-42"`
-	LastEventID string   `header:"Last-Event-ID" doc:"The same as since, and stronger: a browser sends it when it connects again"`
+	Since       string   `query:"since" maxLength:"128" doc:"The id of the last event that you have seen; what follows it is sent. Absent: from now on. An epoch followed by -0 is before the first event" example:"lq2jjkl6rav73lom-34"`
+	LastEventID string   `header:"Last-Event-ID" doc:"The same as since, and stronger: a browser sends it when it connects again" example:"lq2jjkl6rav73lom-34"`
 	Agents      []string `query:"agents" nullable:"false" doc:"Only events of these agents, separated by commas; the parameter may be repeated. Absent or *: of every agent, and of none" example:"nyx"`
 	Events      []string `query:"events" nullable:"false" doc:"Only these events, separated by commas; the parameter may be repeated. In full (agent:thought), short (thought), or by family (chat:*). Absent or *: all. A gap is told whatever is asked for" example:"chat:*"`
-	RunID       string   `query:"runId" doc:"Only events of this run. Without since, from its beginning; a stream ends with the run"`
-	Limit       int      `query:"limit" minimum:"1" maximum:"200" doc:"How many events a page has at most; 50 if absent. A stream has no limit"`
+	RunID       string   `query:"runId" doc:"Only events of this run. Without since, from its beginning; a stream ends with the run" example:"run_01m87vmwg66adtxbkb3ynedvr1"`
+	Limit       int      `query:"limit" minimum:"1" maximum:"200" doc:"How many events a page has at most; 50 if absent. A stream has no limit" example:"50"`
 
 	accepts string // the media type that the client likes best, "" if none will do
 	token   string
@@ -59,11 +59,14 @@ func queryList(values [][]byte) []string {
 }
 
 func (s *Server) registerEvents(api huma.API) {
-	op := operation("list-events", http.MethodGet, "/api/events", tagEvents, "Follow or list events", schema.CodeNotFound, schema.CodeNotAcceptable)
-	op.Description = "Events in the order of the log, as they come over the WebSocket. With `Accept: text/event-stream` they are sent as they " +
-		"happen; otherwise the answer is a page of those that follow `since`, and never waits."
-	op.Responses = map[string]*huma.Response{"200": eventsResponse(api.OpenAPI().Components.Schemas)}
-	register(api, op, callTimeout, s.listEvents)
+	register(api, route{
+		id: "list-events", method: http.MethodGet, path: "/api/events", tag: tagEvents, summary: "Follow or list events", scope: schema.ScopeRead,
+		description: "Events in the order of the log, as they come over the WebSocket; only those that you may see. With `Accept: text/event-stream` they are sent as they " +
+			"happen; otherwise the answer is a page of those that follow `since`, and never waits. What follows an id that you have is sent once and without a gap, or a gap says so. " +
+			"A stream ends when its token is revoked, when nothing is read from it for five seconds, and when the server goes: connect again with `Last-Event-ID`.",
+		codes:     []schema.ErrorCode{schema.CodeNotFound, schema.CodeNotAcceptable},
+		responses: map[string]*huma.Response{"200": eventsResponse(api.OpenAPI().Components)},
+	}, callTimeout, s.listEvents)
 }
 
 // listEvents answers with a stream or a page.

@@ -23,16 +23,16 @@ type (
 		Shared     bool          `json:"shared,omitempty" doc:"Whether everybody who talks to the agent may be told; needs the scope admin"`
 	}
 	storeMemoryOutput struct {
-		Location string `header:"Location" doc:"Path of the memory"`
+		Location string `header:"Location" doc:"Path of the memory" example:"/api/agents/nyx/memories/mem_01m87vmz2c5d8e6f4g3h1jkm0n"`
 		Body     schema.MemoryItem
 	}
 
 	searchMemoryInput struct {
 		Text          string   `query:"q" doc:"Plain words; nothing in them is an operator. Without it, which needs anything else to search by, the newest come first" example:"query"`
 		AgentID       string   `query:"agentId" doc:"Only memories of this agent" example:"nyx"`
-		Limit         int      `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 10 if absent"`
-		Tags          []string `query:"tag,explode" doc:"Only memories with this tag; with all of them if there are more"`
-		MinImportance float64  `query:"minImportance" minimum:"0" maximum:"1" doc:"Only memories that matter as much"`
+		Limit         int      `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 10 if absent" example:"10"`
+		Tags          []string `query:"tag,explode" doc:"Only memories with this tag; with all of them if there are more" example:"pets"`
+		MinImportance float64  `query:"minImportance" minimum:"0" maximum:"1" doc:"Only memories that matter as much" example:"0.5"`
 
 		metadata []schema.MetadataEquals
 	}
@@ -42,29 +42,35 @@ type (
 	}
 
 	memoryInput struct {
-		MemoryID string `path:"memoryId" doc:"Id of the memory"`
+		MemoryID string `path:"memoryId" doc:"Id of the memory" example:"mem_01m87vmz2c5d8e6f4g3h1jkm0n"`
 	}
 	agentMemoryInput struct {
 		AgentID  string `path:"agentId" doc:"Id of the agent" example:"nyx"`
-		MemoryID string `path:"memoryId" doc:"Id of the memory"`
+		MemoryID string `path:"memoryId" doc:"Id of the memory" example:"mem_01m87vmz2c5d8e6f4g3h1jkm0n"`
 	}
 	memoryOutput struct{ Body schema.MemoryItem }
 )
 
 func (s *Server) registerMemory(api huma.API) {
-	store := operation("store-memory", http.MethodPost, "/api/memory/store", tagMemory, "Store memory",
-		schema.CodeNotFound, schema.CodeTooLarge, schema.CodeUnsupportedMediaType, schema.CodeUnimplemented)
-	store.DefaultStatus = http.StatusCreated
-	register(api, store, callTimeout, s.storeMemory)
-	search := operation("search-memory", http.MethodGet, "/api/memory/search", tagMemory, "Search memories", schema.CodeUnimplemented)
-	search.Parameters = append(search.Parameters, metadataParameter())
-	register(api, search, callTimeout, s.searchMemory)
+	register(api, route{
+		id: "store-memory", method: http.MethodPost, path: "/api/memory/store", tag: tagMemory, summary: "Store memory", scope: schema.ScopeChat,
+		description: "Lets an agent remember something. It is told to you, and to everybody if it is `shared`, which needs the scope `admin`. The agent need not be running.",
+		codes:       []schema.ErrorCode{schema.CodeNotFound, schema.CodeUnimplemented}, status: http.StatusCreated,
+		sends: exampleNewMemories(), answers: []example{exampleMemory()},
+	}, callTimeout, s.storeMemory)
+	register(api, route{
+		id: "search-memory", method: http.MethodGet, path: "/api/memory/search", tag: tagMemory, summary: "Search memories", scope: schema.ScopeRead,
+		description: "Memories that share a word with `q`, best first; of equals the newer one. Without `q`, all that fit the rest, the newest first. There are no pages: " +
+			"raise `limit`, or ask for less. Large ones may leave room for fewer than `limit`.",
+		codes: []schema.ErrorCode{schema.CodeUnimplemented}, parameters: []*huma.Param{metadataParameter()},
+		answers: []example{exampleSearchAnswer()},
+	}, callTimeout, s.searchMemory)
 	const one, ofAgent = "/api/memory/{memoryId}", "/api/agents/{agentId}/memories/{memoryId}"
-	register(api, operation("get-memory-by-id", http.MethodGet, one, tagMemory, "Get memory", schema.CodeNotFound, schema.CodeUnimplemented), callTimeout,
+	register(api, reading("get-memory-by-id", one, "Get memory"), callTimeout,
 		func(ctx context.Context, in *memoryInput) (*memoryOutput, error) {
 			return s.getMemory(ctx, "", in.MemoryID)
 		})
-	register(api, operation("get-memory", http.MethodGet, ofAgent, tagMemory, "Get memory of an agent", schema.CodeNotFound, schema.CodeUnimplemented), callTimeout,
+	register(api, reading("get-memory", ofAgent, "Get memory of an agent"), callTimeout,
 		func(ctx context.Context, in *agentMemoryInput) (*memoryOutput, error) {
 			return s.getMemory(ctx, in.AgentID, in.MemoryID)
 		})
@@ -78,11 +84,22 @@ func (s *Server) registerMemory(api huma.API) {
 		})
 }
 
+// reading is what the routes that read a memory have in common.
+func reading(id, path, summary string) route {
+	return route{
+		id: id, method: http.MethodGet, path: path, tag: tagMemory, summary: summary, scope: schema.ScopeRead,
+		description: "A memory that you stored, that was learnt in your conversations, or that is shared. One that has expired is not there any more.",
+		codes:       []schema.ErrorCode{schema.CodeNotFound, schema.CodeUnimplemented}, answers: []example{exampleMemory()},
+	}
+}
+
 // forgetting is what the routes that delete a memory have in common.
-func forgetting(id, path, summary string) huma.Operation {
-	op := operation(id, http.MethodDelete, path, tagMemory, summary, schema.CodeNotFound, schema.CodeUnimplemented)
-	op.DefaultStatus = http.StatusNoContent
-	return op
+func forgetting(id, path, summary string) route {
+	return route{
+		id: id, method: http.MethodDelete, path: path, tag: tagMemory, summary: summary, scope: schema.ScopeChat,
+		description: "Has a memory of your own forgotten, for ever. That of somebody else which is shared with you is a 403, unless you have the scope `admin`. Repeated, it is a 404.",
+		codes:       []schema.ErrorCode{schema.CodeNotFound, schema.CodeUnimplemented}, status: http.StatusNoContent,
+	}
 }
 
 // memory returns the service, which a runtime need not offer.

@@ -25,10 +25,17 @@ func (in *searchMemoryInput) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// metadataParameter describes them all.
+// metadataParameter describes them all, as one object whose members are parameters of their own.
 func metadataParameter() *huma.Param {
+	exploded := true
 	return &huma.Param{
-		Name: metadataPrefix + "*", In: "query", Schema: &huma.Schema{Type: huma.TypeString},
-		Description: "Only memories whose metadata has a member of the name in the place of * with this value: a string, a number, true or false",
+		Name: "metadata", In: "query", Style: "form", Explode: &exploded,
+		Schema: &huma.Schema{
+			Type: huma.TypeObject, AdditionalProperties: false,
+			Extensions: map[string]any{"patternProperties": map[string]*huma.Schema{"^metadata\\..+$": {Type: huma.TypeString}}},
+		},
+		Example: map[string]string{metadataPrefix + "source": "import"},
+		Description: "Only memories whose metadata has these members: `metadata.source=import` asks for those whose member `source` is `import`. " +
+			"A value is a string, a number, true or false; the parameter may be repeated with other names, and all have to hold",
 	}
 }

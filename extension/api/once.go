@@ -31,14 +31,16 @@ func onceOf(c *fiber.Ctx) (*schema.Once, error) {
 	return &schema.Once{Key: key, Scope: c.Method() + " " + c.Route().Path, Digest: digest(c)}, nil
 }
 
-// onceParameter describes the header.
-func onceParameter() *huma.Param {
-	most := schema.MaxOnceBytes
-	return &huma.Param{
-		Name: headerKey, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &most},
+// onceParameter describes the header, once for all routes.
+func onceParameter(c *huma.Components) *huma.Param {
+	least, most := 1, schema.MaxOnceBytes
+	c.Parameters[headerKey] = &huma.Param{
+		Name: headerKey, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MinLength: &least, MaxLength: &most},
+		Example: "0d1c9f1e-5c0e-4a8e-9f0b-3f3f3d0c4b52",
 		Description: "Your own name for this request. Repeated within a day, it changes nothing more, and has the same answer, with Idempotency-Replayed: true; " +
-			"answers of 429, and of 500 and above, are not kept. The same key with another request is a 422",
+			"answers of 429, and of 500 and above, are not kept. The same key with another request is a 422. Visible ASCII characters",
 	}
+	return &huma.Param{Ref: "#/components/parameters/" + headerKey}
 }
 
 func validKey(key string) bool {

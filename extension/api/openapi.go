@@ -3,13 +3,11 @@ package api
 import (
 	"net/http"
 	"reflect"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/stagehouse/stagehouse/extension/api/internal/problem"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -53,7 +51,7 @@ type codeDoc struct{}
 
 // Schema implements huma.SchemaProvider.
 func (codeDoc) Schema(huma.Registry) *huma.Schema {
-	s := &huma.Schema{Type: huma.TypeString}
+	s := &huma.Schema{Type: huma.TypeString, Description: codeTable()}
 	for _, c := range schema.ErrorCodes() {
 		s.Enum = append(s.Enum, string(c))
 	}
@@ -63,75 +61,39 @@ func (codeDoc) Schema(huma.Registry) *huma.Schema {
 // event is schema.Event as clients see it; its name is that of the schema.
 type event struct {
 	Type           string    `json:"type" doc:"What kind of event it is, such as agent:thought" example:"agent:thought"`
-	ID             string    `json:"id" doc:"Its place in the log: a cursor" example:"0a1b2c3d-42"`
-	Seq            uint64    `json:"seq" doc:"The number in the id" example:"42"`
+	ID             string    `json:"id" doc:"Its place in the log: a cursor" example:"lq2jjkl6rav73lom-35"`
+	Seq            uint64    `json:"seq" doc:"The number in the id" example:"35"`
 	AgentID        string    `json:"agentId,omitempty" doc:"The agent that it is about" example:"nyx"`
-	ConversationID string    `json:"conversationId,omitempty"`
+	ConversationID string    `json:"conversationId,omitempty" doc:"The conversation that it is part of"`
 	RunID          string    `json:"runId,omitempty" doc:"The turn that it is part of"`
-	Time           time.Time `json:"time"`
+	Time           time.Time `json:"time" doc:"When it happened"`
 }
 
 // TransformSchema implements huma.SchemaTransformer.
 func (event) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	s.AdditionalProperties = true
 	s.Description = "One event. The members that its type has stand beside these"
 	return s
 }
 
 // eventsResponse describes the two forms of an answer with events.
-func eventsResponse(r huma.Registry) *huma.Response {
+func eventsResponse(c *huma.Components) *huma.Response {
 	return &huma.Response{
-		Description: http.StatusText(http.StatusOK),
+		Description: http.StatusText(http.StatusOK) + ": a page of events, or the events as they happen",
 		Content: map[string]*huma.MediaType{
-			fiber.MIMEApplicationJSON: {Schema: r.Schema(reflect.TypeFor[eventsPage](), true, "EventsPage")},
-			eventStream: {Schema: &huma.Schema{
-				Type: huma.TypeString,
-				Description: "Server-sent events. The first one is named `subscribed`; its data is {type, agents, events, head}. Every event of the " +
-					"log has no name, its id as the id, and the JSON of an Event as its data; so has a gap, whose data is {type: \"gap\", requested, " +
-					"firstAvailable, head}. Comments come every 15 seconds, and last of all, to say why the stream ends.",
-			}},
+			fiber.MIMEApplicationJSON: {
+				Schema:   c.Schemas.Schema(reflect.TypeFor[eventsPage](), true, "EventsPage"),
+				Examples: shown(c, []example{exampleEventsPage()}),
+			},
+			eventStream: {
+				Schema: &huma.Schema{
+					Type: huma.TypeString,
+					Description: "Server-sent events. The first one is named `subscribed`; its data is {type, agents, events, head}. Every event of the " +
+						"log has no name, its id as the id, and the JSON of an Event as its data; so has a gap, whose data is {type: \"gap\", requested, " +
+						"firstAvailable, head}. Comments come every 15 seconds, and last of all, to say why the stream ends.",
+				},
+				Examples: shown(c, []example{exampleEventStream()}),
+			},
 		},
 	}
-}
-
-// commonCodes can come from every route that needs a token.
-func commonCodes() []schema.ErrorCode {
-	return []schema.ErrorCode{
-		schema.CodeMalformed, schema.CodeUnauthenticated, schema.CodePermissionDenied, schema.CodeInvalidArgument,
-		schema.CodeRateLimited, schema.CodeInternal, schema.CodeUnavailable, schema.CodeDeadlineExceeded,
-	}
-}
-
-// problemResponses describes the errors of an operation.
-func problemResponses(r huma.Registry, codes []schema.ErrorCode) map[string]*huma.Response {
-	model := r.Schema(reflect.TypeFor[problem.Problem](), true, "Problem")
-	out := map[string]*huma.Response{}
-	for _, code := range append(commonCodes(), codes...) {
-		status := code.HTTPStatus()
-		key := strconv.Itoa(status)
-		if out[key] == nil {
-			out[key] = &huma.Response{
-				Description: http.StatusText(status) + ":",
-				Content:     map[string]*huma.MediaType{problem.MediaType: {Schema: model}},
-			}
-			if out[key].Description == ":" { // 499 has no text
-				out[key].Description = "Client Closed Request:"
-			}
-		}
-		out[key].Description += " `" + string(code) + "`"
-	}
-	return out
-}
-
-// describeSocket adds the WebSocket, which OpenAPI can only announce; package ws describes its frames.
-func describeSocket(doc *huma.OpenAPI) {
-	responses := problemResponses(doc.Components.Schemas, nil)
-	responses["101"] = &huma.Response{Description: "Switching Protocols"}
-	responses["426"] = &huma.Response{Description: "Upgrade Required: this is not a WebSocket handshake"}
-	doc.AddOperation(&huma.Operation{
-		OperationID: "open-socket", Method: http.MethodGet, Path: "/ws", Tags: []string{tagServer},
-		Summary:     "Open a WebSocket",
-		Description: "Frames are JSON. A good token in Authorization authenticates the socket, a bad one is a 401; without one, the first frame is auth.",
-		Security:    []map[string][]string{{}, {securityScheme: {}}},
-		Responses:   responses,
-	})
 }

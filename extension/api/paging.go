@@ -10,8 +10,8 @@ import (
 // Paging is the part of an input that says which page of a list the client wants. It is exported because huma looks at nothing
 // else.
 type Paging struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 50 if absent"`
-	Cursor string `query:"cursor" maxLength:"1024" doc:"nextCursor of the page before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 50 if absent" example:"50"`
+	Cursor string `query:"cursor" maxLength:"1024" doc:"A cursor of another page of the same list; the first page if absent" example:"YWdlbnRzOmFyaWE"`
 
 	asked url.URL // what was asked for
 }
@@ -26,7 +26,7 @@ func (p *Paging) Resolve(ctx huma.Context) []error {
 
 // Links is the part of an output that says where the pages beside this one are.
 type Links struct {
-	Link string `header:"Link" doc:"Where the pages beside this one are, as RFC 8288 has it: rel=\"next\", rel=\"prev\""`
+	Link string `header:"Link" doc:"Where the pages beside this one are, as RFC 8288 has it: rel=\"next\", rel=\"prev\". Absent if there are none" example:"</api/agents?cursor=YWdlbnRzOmFyaWE&limit=1>; rel=\"next\""`
 }
 
 // links names the pages that the cursors lead to; "" leads nowhere. Everything else stays as it was asked for, but since, in

@@ -14,7 +14,7 @@ import (
 )
 
 // HeaderRequestID names a request, in both directions.
-const HeaderRequestID = fiber.HeaderXRequestID
+const HeaderRequestID = "X-Request-Id"
 
 const maxRequestID = 128
 

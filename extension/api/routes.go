@@ -2,16 +2,11 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
-	"maps"
 	"net"
-	"net/http"
 	"runtime/debug"
 	"slices"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
@@ -59,7 +54,8 @@ func (s *Server) newApp() *fiber.App {
 	s.registerEvents(api)
 	app.Get("/ws", s.upgrade)
 	describeSocket(api.OpenAPI())
-	document := marshalOpenAPI(api)
+	describeDocument(api.OpenAPI())
+	document := marshalOpenAPI(api.OpenAPI())
 	app.Get("/openapi.json", func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 		return c.Send(document)
@@ -146,17 +142,6 @@ func (r *router) Add(method, path string, handlers ...fiber.Handler) fiber.Route
 	return r.Router.Add(method, path, handlers...)
 }
 
-// Groups of operations in the document.
-const (
-	tagAgents = "Agents"
-	tagChat   = "Chat"
-	tagMemory = "Memory"
-	tagEvents = "Events"
-	tagServer = "Server"
-)
-
-const securityScheme = "token"
-
 func newHuma(r fiber.Router, transform huma.Transformer) huma.API {
 	config := huma.DefaultConfig("stagehouse API", Version)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
@@ -164,21 +149,10 @@ func newHuma(r fiber.Router, transform huma.Transformer) huma.API {
 	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
 	config.Formats = map[string]huma.Format{"application/json": format, "json": format}
 	config.Transformers = []huma.Transformer{transform}
-	config.Info.Description = "Agents of any runtime over REST and a WebSocket. Errors are RFC 9457 problem documents."
-	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
-	config.Tags = []*huma.Tag{
-		{Name: tagAgents, Description: "Look at agents, change, start and stop them"},
-		{Name: tagChat, Description: "Talk to agents"},
-		{Name: tagMemory, Description: "What agents remember"},
-		{Name: tagEvents, Description: "What happens"},
-		{Name: tagServer, Description: "The server itself"},
-	}
-	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		securityScheme: {Type: "http", Scheme: "bearer", Description: "A token of the host: `stagehouse token create`"},
-	}
+	describe(&config)
 	registerAliases(config.Components.Schemas)
 	api := humafiber.NewV2WithGroup(nil, r, config)
-	api.UseMiddleware(negotiate, strict(api))
+	api.UseMiddleware(negotiate, announce, strict(api))
 	return api
 }
 
@@ -222,94 +196,4 @@ func withFloats(v any) any {
 		}
 	}
 	return v
-}
-
-// operation is what the routes have in common.
-func operation(id, method, path, tag, summary string, codes ...schema.ErrorCode) huma.Operation {
-	return huma.Operation{
-		OperationID: id, Method: method, Path: path, Tags: []string{tag}, Summary: summary,
-		Security:        []map[string][]string{{securityScheme: {}}},
-		MaxBodyBytes:    -1, // Fiber has counted already
-		BodyReadTimeout: -1, // and has the whole body before a handler runs
-		Metadata:        map[string]any{codesKey: codes},
-	}
-}
-
-const (
-	codesKey = "codes"
-	etagKey  = "etag" // true: the answer has an ETag
-)
-
-// tagged says that what an operation answers has an ETag.
-func tagged(op huma.Operation) huma.Operation {
-	op.Metadata[etagKey] = true
-	return op
-}
-
-// conditional reports whether an operation knows If-None-Match.
-func conditional(op huma.Operation) bool { return op.Metadata[etagKey] == true }
-
-// register adds an operation whose calls to the host have a deadline, and whose errors are problems.
-func register[I, O any](api huma.API, op huma.Operation, timeout time.Duration, handler func(context.Context, *I) (*O, error)) {
-	codes, _ := op.Metadata[codesKey].([]schema.ErrorCode)
-	if slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch}, op.Method) {
-		codes = append(codes, schema.CodeKeyReused)
-		op.Parameters = append(op.Parameters, onceParameter())
-	}
-	if conditional(op) {
-		op.Parameters = append(op.Parameters, noneMatchParameter())
-	}
-	responses := problemResponses(api.OpenAPI().Components.Schemas, codes)
-	if conditional(op) {
-		responses["304"] = &huma.Response{Description: "Not Modified: you have it already"}
-	}
-	maps.Copy(responses, op.Responses) // what the route describes itself
-	op.Responses = responses
-	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
-		ctx, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		out, err := handler(ctx, in)
-		if err == nil {
-			return out, nil
-		}
-		var p *problem.Problem
-		if !errors.As(err, &p) {
-			p = problem.From(err)
-		}
-		return nil, p
-	})
-	if op.Method == http.MethodPatch {
-		content := api.OpenAPI().Paths[op.Path].Patch.RequestBody.Content
-		content[mergePatch] = content[fiber.MIMEApplicationJSON] // huma reads whatever ends in +json
-	}
-}
-
-// mergePatch is the media type of what changes a thing, see RFC 7396.
-const mergePatch = "application/merge-patch+json"
-
-// OpenAPI returns the OpenAPI 3.1 document of the API: the one that is served at /openapi.json.
-func OpenAPI() []byte {
-	s := New()
-	s.prepare(context.Background(), schema.Services{}, slog.New(slog.DiscardHandler))
-	rc := &fasthttp.RequestCtx{}
-	rc.Request.Header.SetMethod(http.MethodGet)
-	rc.Request.SetRequestURI("/openapi.json")
-	s.app.Handler()(rc)
-	return bytes.Clone(rc.Response.Body())
-}
-
-func marshalOpenAPI(api huma.API) []byte {
-	schemas := api.OpenAPI().Components.Schemas.Map()
-	delete(schemas, "ErrorModel") // huma registers its own model of an error, whether it is used or not
-	delete(schemas, "ErrorDetail")
-	for name, model := range schemas {
-		if !slices.Contains([]string{"CreateAgentBody", "SendBody", "RouteBody", "StoreMemoryBody", "CreateConversationBody"}, name) {
-			model.AdditionalProperties = nil // clients must not mind what a later version adds to an answer
-		}
-	}
-	b, err := json.MarshalIndent(api.OpenAPI(), "", "  ")
-	if err != nil {
-		panic("api: encode the OpenAPI document: " + err.Error()) // it is the same at every start
-	}
-	return append(b, '\n')
 }

@@ -12,14 +12,14 @@ import (
 
 type (
 	runInput struct {
-		RunID string `path:"runId" doc:"Id of the run"`
+		RunID string `path:"runId" doc:"Id of the run" example:"run_01m87vmwg66adtxbkb3ynedvr1"`
 	}
 	runOutput struct{ Body schema.Run }
 
 	runsInput struct {
-		ConversationID string `query:"conversationId" doc:"Only runs of this conversation"`
+		ConversationID string `query:"conversationId" doc:"Only runs of this conversation" example:"conv_01m87vmwg93pcqy3jm88wmqy3q"`
 		AgentID        string `query:"agentId" doc:"Only runs of this agent" example:"nyx"`
-		Status         string `query:"status" enum:"queued,running,completed,failed,cancelled" doc:"Only runs in this state"`
+		Status         string `query:"status" enum:"queued,running,completed,failed,cancelled" doc:"Only runs in this state" example:"running"`
 		Paging
 	}
 	runsOutput struct {
@@ -37,13 +37,28 @@ type (
 
 func (s *Server) registerRuns(api huma.API) {
 	const one = "/api/runs/{runId}"
-	register(api, operation("list-runs", http.MethodGet, "/api/runs", tagChat, "List runs"), callTimeout, s.listRuns)
-	register(api, operation("get-run", http.MethodGet, one, tagChat, "Get run", schema.CodeNotFound), callTimeout, s.getRun)
-	register(api, operation("cancel-run", http.MethodPost, one+"/cancel", tagChat, "Cancel run", schema.CodeNotFound), callTimeout, s.cancelRun)
-	route := operation("route-message", http.MethodPost, "/api/chat/route", tagChat, "See who would answer",
-		schema.CodeNoAgentFits, schema.CodeTooLarge, schema.CodeUnsupportedMediaType)
-	route.Description = "Says who would answer a message, and why, and sends nothing. If nobody fits, the 409 has the threshold and the candidates."
-	register(api, route, callTimeout, s.routeMessage)
+	register(api, route{
+		id: "list-runs", method: http.MethodGet, path: "/api/runs", tag: tagChat, summary: "List runs", scope: schema.ScopeRead,
+		description: "Your runs, the newest first, page by page, without their replies; for the scope `admin`, everybody's.",
+		answers:     []example{exampleRunPage()},
+	}, callTimeout, s.listRuns)
+	register(api, route{
+		id: "get-run", method: http.MethodGet, path: one, tag: tagChat, summary: "Get run", scope: schema.ScopeRead,
+		description: "A run of your own: where it is on `queued → running → completed | failed | cancelled`, and its `reply` once there is one.",
+		codes:       []schema.ErrorCode{schema.CodeNotFound}, answers: []example{exampleRun()},
+	}, callTimeout, s.getRun)
+	register(api, route{
+		id: "cancel-run", method: http.MethodPost, path: one + "/cancel", tag: tagChat, summary: "Cancel run", scope: schema.ScopeChat,
+		description: "Ends an unfinished run of your own and answers with it; one that is over is answered as it is, so that it may be repeated. What the agent had said until then " +
+			"is kept in the conversation, as a message with `partial: true`.",
+		codes: []schema.ErrorCode{schema.CodeNotFound}, answers: []example{exampleCancelledRun()},
+	}, callTimeout, s.cancelRun)
+	register(api, route{
+		id: "route-message", method: http.MethodPost, path: "/api/chat/route", tag: tagChat, summary: "See who would answer", scope: schema.ScopeChat,
+		description: "Says who would answer a message, and why, and sends nothing. If nobody fits, the 409 has the threshold and the candidates.",
+		codes:       []schema.ErrorCode{schema.CodeNoAgentFits},
+		sends:       exampleQuestions(), answers: []example{exampleDecision()},
+	}, callTimeout, s.routeMessage)
 }
 
 func runPath(id string) string { return "/api/runs/" + url.PathEscape(id) }

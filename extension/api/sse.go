@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -26,7 +25,7 @@ type subscribedEvent struct {
 // openingBlock begins a stream: it shows everybody on the way that the stream is open, and makes a client that is cut off
 // before the first event go on from since. It has a name, so that nobody takes it for an event of the log, and data, because
 // there are clients that forget the id of a block without.
-func openingBlock(q schema.EventQuery, head schema.Cursor) []byte {
+func openingBlock(q schema.EventQuery, head schema.Cursor, retry time.Duration) []byte {
 	opening := subscribedEvent{Type: "subscribed", Agents: q.Agents, Events: q.Types, Head: head.String()}
 	if opening.Agents == nil {
 		opening.Agents = []string{every}
@@ -38,7 +37,6 @@ func openingBlock(q schema.EventQuery, head schema.Cursor) []byte {
 	if err != nil { // it is made of texts
 		panic("api: encode the opening of a stream: " + err.Error())
 	}
-	retry := retryLeast + rand.N(retrySpread)
 	b := append([]byte("retry: "), strconv.FormatInt(retry.Milliseconds(), 10)...)
 	b = append(b, "\nevent: "+opening.Type+"\n"...)
 	return appendBlock(b, q.Since, data)

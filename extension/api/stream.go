@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -79,7 +80,7 @@ func (s *Server) openStream(ctx context.Context, q schema.EventQuery, token stri
 	if q.Since.IsZero() {
 		q.Since = head
 	}
-	return s.streaming(ctx, q, token, openingBlock(q, head), nil), nil
+	return s.streaming(ctx, q, token, openingBlock(q, head, retryLeast+rand.N(retrySpread)), nil), nil
 }
 
 // streaming answers with a stream that begins with opening. gone, if it is not nil, is called when the client has gone away

@@ -108,11 +108,18 @@ func wrongParameters(c *fiber.Ctx, op *huma.Operation) (found []error) {
 	return found
 }
 
-// knows reports whether an operation has a parameter of that name. One whose name ends in * is all that begin like it.
+// knows reports whether an operation has a parameter of that name. One that is an object is all whose names are its own, a dot,
+// and something more.
 func knows(op *huma.Operation, name string) bool {
 	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool {
-		prefix, open := strings.CutSuffix(p.Name, "*")
-		return p.In == "query" && (p.Name == name || open && len(name) > len(prefix) && strings.HasPrefix(name, prefix))
+		switch {
+		case p.In != "query":
+			return false
+		case p.Schema.Type == huma.TypeObject:
+			member, is := strings.CutPrefix(name, p.Name+".")
+			return is && member != ""
+		}
+		return p.Name == name
 	})
 }
 

@@ -37,17 +37,22 @@ func (s *Server) streamTurn(ctx context.Context, in *sendInput, a *schema.Accept
 			return nil, notSeen(err, a)
 		}
 	}
-	data, err := json.Marshal(ackEvent{
-		Type: "ack", ConversationID: a.ConversationID, RunID: a.RunID, AgentID: a.AgentID, Message: a.Message, Route: a.Route,
-	})
-	if err != nil {
-		return nil, err
-	}
 	var gone func()
 	if in.Body.OnDisconnect == disconnectCancels {
 		gone = s.canceller(ctx, a.RunID)
 	}
-	return s.streaming(ctx, q, in.token, appendBlock([]byte("event: ack\n"), q.Since, data), gone), nil
+	return s.streaming(ctx, q, in.token, ackBlock(a, q.Since), gone), nil
+}
+
+// ackBlock begins the stream of a turn that goes on behind since.
+func ackBlock(a *schema.Accepted, since schema.Cursor) []byte {
+	data, err := json.Marshal(ackEvent{
+		Type: "ack", ConversationID: a.ConversationID, RunID: a.RunID, AgentID: a.AgentID, Message: a.Message, Route: a.Route,
+	})
+	if err != nil { // it is made of texts and numbers
+		panic("api: encode the ack of a turn: " + err.Error())
+	}
+	return appendBlock([]byte("event: ack\n"), since, data)
 }
 
 // canceller returns a function that cancels a run on behalf of the caller of ctx.
@@ -117,31 +122,34 @@ func clientGone(c net.Conn) bool {
 }
 
 // sendResponses describes the answers to a message.
-func sendResponses(r huma.Registry) map[string]*huma.Response {
-	body := map[string]*huma.MediaType{fiber.MIMEApplicationJSON: {Schema: r.Schema(reflect.TypeFor[sendAnswer](), true, "SendAnswer")}}
-	text := func(doc string) *huma.Param {
-		return &huma.Param{Description: doc, Schema: &huma.Schema{Type: huma.TypeString}}
-	}
+func sendResponses(c *huma.Components) map[string]*huma.Response {
+	model := c.Schemas.Schema(reflect.TypeFor[sendAnswer](), true, "SendAnswer")
 	return map[string]*huma.Response{
 		"200": {
 			Description: "The reply, or the turn as it happens",
-			Headers:     map[string]*huma.Param{headerApplied: text("The preferences that were followed")},
+			Headers:     map[string]*huma.Param{headerApplied: headerRef(headerApplied)},
 			Content: map[string]*huma.MediaType{
-				fiber.MIMEApplicationJSON: body[fiber.MIMEApplicationJSON],
-				eventStream: {Schema: &huma.Schema{
-					Type: huma.TypeString,
-					Description: "Server-sent events. The first one is named `ack`; its data is {type, conversationId, runId, agentId, message, route}. Then come the " +
-						"events of the run, without a name, as in GET /api/events; the last one is chat:reply, chat:failed or chat:cancelled. A stream that breaks " +
-						"is resumed by GET /api/events?runId=… with Last-Event-ID.",
-				}},
+				fiber.MIMEApplicationJSON: {Schema: model, Examples: shown(c, exampleReplies())},
+				eventStream: {
+					Schema: &huma.Schema{
+						Type: huma.TypeString,
+						Description: "Server-sent events. The first one is named `ack`; its data is {type, conversationId, runId, agentId, message, route?}. Then come the " +
+							"events of the run, without a name, as in GET /api/events; the last one is chat:reply, chat:failed or chat:cancelled. A stream that breaks " +
+							"is resumed by GET /api/events?runId=… with Last-Event-ID.",
+					},
+					Examples: shown(c, []example{exampleTurnStream()}),
+				},
 			},
 		},
 		"202": {
-			Description: http.StatusText(http.StatusAccepted) + ": the turn goes on",
+			Description: http.StatusText(http.StatusAccepted) + ": the message is durable, and the turn goes on",
 			Headers: map[string]*huma.Param{
-				fiber.HeaderLocation: text("Path of the run"), headerApplied: text("The preferences that were followed"),
+				headerApplied: headerRef(headerApplied),
+				fiber.HeaderLocation: {
+					Description: "Path of the run", Schema: &huma.Schema{Type: huma.TypeString}, Example: runPath(sampleRunID),
+				},
 			},
-			Content: body,
+			Content: map[string]*huma.MediaType{fiber.MIMEApplicationJSON: {Schema: model, Examples: shown(c, []example{exampleAccepted()})}},
 		},
 	}
 }

@@ -19,9 +19,9 @@ type Problem struct {
 	Status    int                 `json:"status" doc:"The HTTP status" example:"404"`
 	Detail    string              `json:"detail" doc:"What happened this time, for a person"`
 	Instance  string              `json:"instance,omitempty" doc:"The path of the request"`
-	Code      schema.ErrorCode    `json:"code" doc:"Stable name of the kind of error; depend on it" example:"not_found"`
+	Code      schema.ErrorCode    `json:"code" example:"not_found"`
 	Retryable bool                `json:"retryable" doc:"Whether the same request may succeed later"`
-	Errors    []schema.FieldError `json:"errors,omitempty" doc:"Every value that is wrong"`
+	Errors    []schema.FieldError `json:"errors,omitempty" nullable:"false" doc:"Every value that is wrong"`
 	RequestID string              `json:"requestId,omitempty" doc:"Also in the header X-Request-Id; it finds the request in the log"`
 
 	// Of a turn that was accepted and whose reply cannot be given.
@@ -31,7 +31,7 @@ type Problem struct {
 
 	// Of a routing that found nobody.
 	Threshold  *float64                `json:"threshold,omitempty" doc:"The score that an agent needs"`
-	Candidates []schema.RouteCandidate `json:"candidates,omitempty" doc:"The agents that were considered, best first"`
+	Candidates []schema.RouteCandidate `json:"candidates,omitempty" nullable:"false" doc:"The agents that were considered, best first"`
 
 	Details    schema.Object `json:"-"` // of the error, by the names of package schema
 	RetryAfter time.Duration `json:"-"` // when to try again; 0 = unknown. The header Retry-After.
