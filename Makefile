@@ -8,7 +8,7 @@ RESTARTS ?= 3
 CLIENTS ?= node,python
 BIN := bin
 
-.PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js swap bench clean
+.PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js contract swap bench clean
 
 build: ## the host, with the built-in extensions inside
 	$(GO) build -trimpath -o $(BIN)/stagehouse ./host/cmd/stagehouse
@@ -59,6 +59,11 @@ e2e-node: build ## the reference page from Node, with the ws package
 client-js: build ## the JavaScript client library, against the program and against a server that misbehaves
 	cd examples/client-js && npm ci --no-audit --no-fund && npm run check && STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
 
+contract: export REDOCLY_SUPPRESS_UPDATE_NOTICE = true
+contract: build ## the published contract: its lints, and a client generated from it against the program
+	cd examples/contract && npm ci --no-audit --no-fund --ignore-scripts && npm run lint && \
+	  STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
+
 swap: build ## replaces, kills and restarts the program under load, and counts what clients see of it; needs Node and Python
 	cd examples/client-js && npm ci --no-audit --no-fund
 	$(GO) run ./examples/swap -program $(BIN)/stagehouse -swaps $(SWAPS) -kills $(KILLS) -restarts $(RESTARTS) -clients $(CLIENTS)
@@ -67,4 +72,5 @@ bench: ## ratios against named baselines
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
 
 clean:
-	rm -rf $(BIN) plugins examples/e2e/node/node_modules examples/client-js/node_modules
+	rm -rf $(BIN) plugins examples/e2e/node/node_modules examples/client-js/node_modules \
+	  examples/contract/node_modules examples/contract/build examples/contract/src/api.ts

@@ -38,7 +38,7 @@ type (
 type agentPatch struct{ schema.AgentPatch }
 
 // Schema implements huma.SchemaProvider.
-func (agentPatch) Schema(huma.Registry) *huma.Schema {
+func (agentPatch) Schema(r huma.Registry) *huma.Schema {
 	text := func(doc string) *huma.Schema {
 		return &huma.Schema{Type: huma.TypeString, Nullable: true, Description: doc}
 	}
@@ -61,8 +61,7 @@ func (agentPatch) Schema(huma.Registry) *huma.Schema {
 			"metadata": metadata,
 		},
 	}
-	s.PrecomputeMessages()
-	return s
+	return named(r, "AgentPatch", s)
 }
 
 func (s *Server) registerAgents(api huma.API) {

@@ -99,21 +99,25 @@ func headers() map[string]*huma.Param {
 	text := func(example, description string) *huma.Param {
 		return &huma.Param{Description: description, Schema: &huma.Schema{Type: huma.TypeString}, Example: example}
 	}
+	always := func(h *huma.Param) *huma.Param {
+		h.Required = true
+		return h
+	}
 	return map[string]*huma.Param{
-		HeaderRequestID: text("req_01m87vmwg66adtxbkb3wkzwbz8",
-			"The name of the request in the log of the server: the one that you sent in the same header, or a new one. In every answer"),
+		HeaderRequestID: always(text("req_01m87vmwg66adtxbkb3wkzwbz8",
+			"The name of the request in the log of the server: the one that you sent in the same header, or a new one. In every answer")),
 		headerRateLimit: text(`"default";r=97;t=42`,
 			"How many requests are left to you (`r`), and after how many seconds there will be more (`t`). In every answer where a limit is configured"),
 		headerRateLimitPolicy: text(`"default";q=100;w=60`,
 			"The limit: so many requests (`q`) in any window of so many seconds (`w`). In every answer where a limit is configured"),
 		headerReplayed:   text("true", "That this is the answer to an earlier request with the same `Idempotency-Key`; otherwise absent"),
 		headerApplied:    text("wait=30", "Which preferences of `Prefer` were followed; absent if there were none"),
-		fiber.HeaderETag: text(`"7"`, "The revision of what is answered, quoted. Send it back in `If-Match` or `If-None-Match`"),
+		fiber.HeaderETag: always(text(`"7"`, "The revision of what is answered, quoted. Send it back in `If-Match` or `If-None-Match`")),
 		fiber.HeaderRetryAfter: {
 			Description: "After how many seconds to try again; absent if that is not known",
 			Schema:      &huma.Schema{Type: huma.TypeInteger, Minimum: new(float64)}, Example: 42,
 		},
-		fiber.HeaderWWWAuthenticate: text(challenge, "What is needed, see RFC 6750"),
+		fiber.HeaderWWWAuthenticate: always(text(challenge, "What is needed, see RFC 6750")),
 		fiber.HeaderAcceptEncoding:  text("identity", "Where the body was compressed: what it should have been; otherwise absent"),
 	}
 }

@@ -43,7 +43,7 @@ type (
 type conversationPatch struct{ schema.ConversationPatch }
 
 // Schema implements huma.SchemaProvider.
-func (conversationPatch) Schema(huma.Registry) *huma.Schema {
+func (conversationPatch) Schema(r huma.Registry) *huma.Schema {
 	s := &huma.Schema{
 		Type: huma.TypeObject, AdditionalProperties: false,
 		Description: "What to change: an absent member stays as it is, null clears it",
@@ -52,8 +52,7 @@ func (conversationPatch) Schema(huma.Registry) *huma.Schema {
 			"archived": {Type: huma.TypeBoolean, Nullable: true, Description: "Whether lists leave it out, until somebody writes to it. Null: they do not"},
 		},
 	}
-	s.PrecomputeMessages()
-	return s
+	return named(r, "ConversationPatch", s)
 }
 
 func (s *Server) registerConversationChanges(api huma.API) {

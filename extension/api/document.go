@@ -133,7 +133,7 @@ func marshalOpenAPI(doc *huma.OpenAPI) []byte {
 	delete(schemas, "ErrorModel") // huma registers its own model of an error, whether it is used or not
 	delete(schemas, "ErrorDetail")
 	for name, model := range schemas {
-		if model.AdditionalProperties == false && !strings.HasSuffix(name, "Body") {
+		if model.AdditionalProperties == false && !strings.HasSuffix(name, "Body") && !strings.HasSuffix(name, "Patch") {
 			model.AdditionalProperties = nil // clients must not mind what a later version adds to an answer
 		}
 	}
@@ -156,6 +156,11 @@ func tidy(op *huma.Operation) {
 	all := slices.Clone(op.Parameters)
 	for _, r := range op.Responses {
 		all = slices.AppendSeq(all, maps.Values(r.Headers))
+		for _, name := range []string{fiber.HeaderETag, fiber.HeaderLocation} {
+			if h := r.Headers[name]; h != nil && h.Ref == "" {
+				h.Required = true // an answer that can have it, has it
+			}
+		}
 	}
 	for _, p := range all {
 		if p.Schema == nil {

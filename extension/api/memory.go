@@ -31,7 +31,7 @@ type (
 		Text          string   `query:"q" doc:"Plain words; nothing in them is an operator. Without it, which needs anything else to search by, the newest come first" example:"query"`
 		AgentID       string   `query:"agentId" doc:"Only memories of this agent" example:"nyx"`
 		Limit         int      `query:"limit" minimum:"1" maximum:"200" doc:"How many at most; 10 if absent" example:"10"`
-		Tags          []string `query:"tag,explode" doc:"Only memories with this tag; with all of them if there are more" example:"pets"`
+		Tags          []string `query:"tag,explode" nullable:"false" doc:"Only memories with this tag; with all of them if there are more" example:"pets"`
 		MinImportance float64  `query:"minImportance" minimum:"0" maximum:"1" doc:"Only memories that matter as much" example:"0.5"`
 
 		metadata []schema.MetadataEquals

@@ -19,6 +19,13 @@ func registerAliases(r huma.Registry) {
 	r.RegisterTypeAlias(reflect.TypeFor[schema.Event](), reflect.TypeFor[event]())
 }
 
+// named keeps a schema that a type describes itself among the others, and returns a reference to it.
+func named(r huma.Registry, name string, s *huma.Schema) *huma.Schema {
+	s.PrecomputeMessages()
+	r.Map()[name] = s
+	return &huma.Schema{Ref: "#/components/schemas/" + name}
+}
+
 type brainDoc struct{}
 
 // Schema implements huma.SchemaProvider.
