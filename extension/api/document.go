@@ -71,14 +71,29 @@ func describeSocket(doc *huma.OpenAPI) {
 	}
 }
 
-// describeFile adds an open route that serves a document which is the same for everybody.
-func describeFile(doc *huma.OpenAPI, id, path, summary, description string, content map[string]*huma.MediaType) {
+// describeFile adds an open route that serves a contract as JSON: a document in a format, of which it says the version first.
+func describeFile(doc *huma.OpenAPI, id, path, format, version, summary, description string) {
 	responses := problemResponses(doc.Components, []schema.ErrorCode{
 		schema.CodeMalformed, schema.CodeRateLimited, schema.CodeInternal, schema.CodeUnavailable,
 	})
-	responses["200"] = &huma.Response{Description: http.StatusText(http.StatusOK), Content: content, Headers: map[string]*huma.Param{
-		HeaderRequestID: headerRef(HeaderRequestID), headerRateLimit: headerRef(headerRateLimit), headerRateLimitPolicy: headerRef(headerRateLimitPolicy),
-	}}
+	responses["200"] = &huma.Response{
+		Description: http.StatusText(http.StatusOK),
+		Headers: map[string]*huma.Param{
+			HeaderRequestID: headerRef(HeaderRequestID), headerRateLimit: headerRef(headerRateLimit), headerRateLimitPolicy: headerRef(headerRateLimitPolicy),
+		},
+		Content: map[string]*huma.MediaType{fiber.MIMEApplicationJSON: {
+			Schema: &huma.Schema{
+				Type: huma.TypeObject, AdditionalProperties: true, Required: []string{format, "info"},
+				Properties: map[string]*huma.Schema{
+					format: {Type: huma.TypeString, Description: "The version of the format"},
+					"info": {Type: huma.TypeObject, AdditionalProperties: true, Description: "What the document is about, and its version"},
+				},
+			},
+			Examples: shown(doc.Components, []example{{"Document-" + format, "The beginning of the document", schema.Object{
+				format: version, "info": schema.Object{"title": doc.Info.Title, "version": doc.Info.Version},
+			}}}),
+		}},
+	}
 	doc.AddOperation(&huma.Operation{
 		OperationID: id, Method: http.MethodGet, Path: path, Tags: []string{tagServer}, Summary: summary, Description: description,
 		Security: []map[string][]string{}, Responses: responses,
@@ -87,20 +102,8 @@ func describeFile(doc *huma.OpenAPI, id, path, summary, description string, cont
 
 // describeDocument adds the document itself.
 func describeDocument(doc *huma.OpenAPI) {
-	describeFile(doc, "get-openapi", "/openapi.json", "Get this document", "The contract of this server as OpenAPI 3.1. It is the same for everybody, and needs no token.",
-		map[string]*huma.MediaType{fiber.MIMEApplicationJSON: {
-			Schema: &huma.Schema{
-				Type: huma.TypeObject, AdditionalProperties: true, Required: []string{"openapi", "info", "paths"},
-				Properties: map[string]*huma.Schema{
-					"openapi": {Type: huma.TypeString, Description: "The version of OpenAPI"},
-					"info":    {Type: huma.TypeObject, AdditionalProperties: true, Description: "What the document is about, and its version"},
-					"paths":   {Type: huma.TypeObject, AdditionalProperties: true, Description: "The routes"},
-				},
-			},
-			Examples: shown(doc.Components, []example{{"Document", "The beginning of the document", schema.Object{
-				"openapi": doc.OpenAPI, "info": schema.Object{"title": doc.Info.Title, "version": doc.Info.Version}, "paths": schema.Object{},
-			}}}),
-		}})
+	describeFile(doc, "get-openapi", "/openapi.json", "openapi", doc.OpenAPI, "Get this document",
+		"The contract of this server as OpenAPI 3.1. It is the same for everybody, and needs no token.")
 }
 
 // codeTable lists the error codes, as Markdown.
