@@ -41,15 +41,6 @@ const (
 	EventGap EventType = "gap"
 )
 
-// EventTypes lists the types that a runtime stores, in the order in which they are documented.
-func EventTypes() []EventType {
-	return []EventType{
-		EventThought, EventEmotion, EventAction, EventStatus, EventUpdated, EventCreated, EventDeleted,
-		EventQueued, EventStarted, EventDelta, EventReply, EventFailed, EventCancelled,
-		EventReloaded, EventCrashed, EventBreaker,
-	}
-}
-
 // Terminal reports whether an event of this type ends a run.
 func (t EventType) Terminal() bool {
 	return t == EventReply || t == EventFailed || t == EventCancelled
@@ -59,53 +50,53 @@ func (t EventType) Terminal() bool {
 type (
 	// Thought is what goes through an agent's mind.
 	Thought struct {
-		Thought string `json:"thought"`
+		Thought string `json:"thought" doc:"What goes through the mind of the agent"`
 	}
 	// EmotionChange is what an agent feels from now on.
 	EmotionChange struct {
-		Emotion   string  `json:"emotion"`
-		Intensity float64 `json:"intensity"`
-		Valence   float64 `json:"valence"`
-		Arousal   float64 `json:"arousal"`
+		Emotion   string  `json:"emotion" doc:"What the feeling is called"`
+		Intensity float64 `json:"intensity" minimum:"0" maximum:"1" doc:"How strong it is, 0 to 1"`
+		Valence   float64 `json:"valence" minimum:"-1" maximum:"1" doc:"Unpleasant (-1) to pleasant (1)"`
+		Arousal   float64 `json:"arousal" minimum:"0" maximum:"1" doc:"Calm (0) to excited (1)"`
 	}
 	// Action is something that an agent did.
 	Action struct {
-		Action string `json:"action"`
-		Input  Object `json:"input"`
-		Result Object `json:"result"`
+		Action string `json:"action" doc:"What the agent did, such as memory.store"`
+		Input  Object `json:"input" doc:"What it did it with"`
+		Result Object `json:"result" doc:"What came of it"`
 	}
 	// StatusChange is an agent's new state.
 	StatusChange struct {
-		Status   AgentStatus `json:"status"`
-		Previous AgentStatus `json:"previous"`
-		Reason   string      `json:"reason,omitempty"`
-		Revision int64       `json:"revision"`
+		Status   AgentStatus `json:"status" doc:"The state that the agent is in now"`
+		Previous AgentStatus `json:"previous" doc:"The one that it was in before"`
+		Reason   string      `json:"reason,omitempty" doc:"Why, for a person"`
+		Revision int64       `json:"revision" doc:"That of the agent, which has grown"`
 	}
 	// Updated says that the mutable fields of an agent changed.
 	Updated struct {
-		Revision int64 `json:"revision"`
+		Revision int64 `json:"revision" doc:"That of the agent, which has grown"`
 	}
 	// Created says that there is a new agent.
 	Created struct {
-		Revision int64 `json:"revision"`
+		Revision int64 `json:"revision" doc:"The first one of the agent"`
 	}
 	// Deleted says that an agent is no longer, and which revision was its last one.
 	Deleted struct {
-		Revision int64 `json:"revision"`
+		Revision int64 `json:"revision" doc:"The last one of the agent"`
 	}
 	// Queued says that a turn was accepted.
 	Queued struct {
-		Position int     `json:"position"` // turns of the same conversation before it
+		Position int     `json:"position" minimum:"0" doc:"How many turns of the same conversation are before it"`
 		Message  Message `json:"message"`
 	}
 	// Started says that a turn's work began.
 	Started struct {
-		MessageID string `json:"messageId"`
+		MessageID string `json:"messageId" doc:"The message that began the turn"`
 	}
 	// Delta is a piece of a reply as it is formed; Index counts the pieces of a run from 0.
 	Delta struct {
-		Delta string `json:"delta"`
-		Index int    `json:"index"`
+		Delta string `json:"delta" doc:"The next piece of the reply"`
+		Index int    `json:"index" minimum:"0" doc:"Counts the pieces of a run from 0"`
 	}
 	// Reply is the whole reply.
 	Reply struct {
@@ -113,31 +104,31 @@ type (
 	}
 	// Failed says why a turn failed.
 	Failed struct {
-		Reason string `json:"reason"`
-		Error  string `json:"error,omitempty"`
+		Reason string `json:"reason" doc:"Why it failed, for a program, such as host_restarted"`
+		Error  string `json:"error,omitempty" doc:"What went wrong, for a person"`
 	}
 	// Cancelled says why a turn was cancelled.
 	Cancelled struct {
-		Reason string   `json:"reason"`
+		Reason string   `json:"reason" doc:"Why it was cancelled, for a program, such as interrupted"`
 		Reply  *Message `json:"reply,omitempty"` // what had been said, now a partial message of the conversation
 	}
 	// Reloaded says that a generation of an extension has taken the place of another one.
 	Reloaded struct {
-		Extension  string `json:"extension"`
-		Generation uint64 `json:"generation"`
-		Previous   uint64 `json:"previous"` // 0 = none was running
+		Extension  string `json:"extension" doc:"The name of the extension"`
+		Generation uint64 `json:"generation" doc:"The one that serves now"`
+		Previous   uint64 `json:"previous" doc:"The one whose place it has taken; 0 if none was running"`
 	}
 	// Crashed says that a generation of an extension died, hung, or did not start in the place of one that did.
 	Crashed struct {
-		Extension  string `json:"extension"`
-		Generation uint64 `json:"generation"`
-		Error      string `json:"error"`
+		Extension  string `json:"extension" doc:"The name of the extension"`
+		Generation uint64 `json:"generation" doc:"The one that is no more"`
+		Error      string `json:"error" doc:"What happened to it, for a person"`
 	}
 	// Breaker says that an extension is given up, because it crashed again and again, or is no longer.
 	Breaker struct {
-		Extension string       `json:"extension"`
-		State     BreakerState `json:"state"`
-		Error     string       `json:"error,omitempty"` // of the last crash; not when it closes
+		Extension string       `json:"extension" doc:"The name of the extension"`
+		State     BreakerState `json:"state" enum:"open,closed" doc:"open: it is not started any more. closed: somebody has reloaded it"`
+		Error     string       `json:"error,omitempty" doc:"That of the last crash; not when it closes"`
 	}
 	// Gap says that events between Requested and FirstAvailable are not there any more.
 	Gap struct {

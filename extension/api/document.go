@@ -65,7 +65,7 @@ func describe(config *huma.Config) {
 func describeSocket(doc *huma.OpenAPI) {
 	doc.Paths["/ws"] = &huma.PathItem{
 		Summary: "Open a WebSocket",
-		Description: "GET with the handshake of RFC 6455, version 13, is answered by 101; then both sides send JSON objects, one a frame. A good token in " +
+		Description: "GET with the handshake of RFC 6455, version 13, is answered by 101; then both sides send JSON objects, one a frame; `/asyncapi.json` describes them. A good token in " +
 			"`Authorization` authenticates the socket; without one, the first frame is `auth`. It is refused with a problem document: 401 (a bad token), 403 (a page " +
 			"of another origin), 426 (not a handshake), 429, 503 (all sockets are taken).",
 	}

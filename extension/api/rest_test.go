@@ -24,6 +24,7 @@ func TestRoutesAnswer(t *testing.T) {
 		{"GET", "/healthz?x=1", "", 200, "status"},
 		{"GET", "/readyz?x=1&x=2", "", 200, "status"},
 		{"GET", "/openapi.json", "", 200, "openapi"},
+		{"GET", "/asyncapi.json", "", 200, "asyncapi"},
 		{"GET", "/api/agents", "", 200, "nextCursor"},
 		{"GET", "/api/agents/", "", 200, "nextCursor"},
 		{"GET", "/api/agents?status=running&skill=x&limit=1", "", 200, "agents"},

@@ -54,6 +54,7 @@ func (s *Server) newApp() *fiber.App {
 	s.registerEvents(api)
 	app.Get("/ws", s.upgrade)
 	describeSocket(api.OpenAPI())
+	serveAsyncAPI(app, api.OpenAPI())
 	describeDocument(api.OpenAPI())
 	document := marshalOpenAPI(api.OpenAPI())
 	app.Get("/openapi.json", func(c *fiber.Ctx) error {

@@ -134,7 +134,7 @@ func (s *session) tellEnd(ctx context.Context, p *backlog) error {
 
 // untold says that nobody knows any more what became of a turn.
 func (s *session) untold(run string) {
-	f := s.problem("error", nil, schema.Errorf(schema.CodeNotFound, "what became of run %s is not known any more; its conversation has been deleted", run))
+	f := s.problem(frameError, nil, schema.Errorf(schema.CodeNotFound, "what became of run %s is not known any more; its conversation has been deleted", run))
 	f.RunID = run
 	s.endRun(run, false, encode(f))
 }

@@ -22,7 +22,7 @@ func (s *session) authenticate(c command) {
 	case !authed && !s.admit(caller, c):
 		return
 	}
-	s.become(caller, c.Token, encode(authFrame{Type: "auth:ok", ID: c.ID, Principal: caller.Principal, Scopes: caller.Scopes}))
+	s.become(caller, c.Token, encode(authFrame{Type: frameAuthOK, ID: c.ID, Principal: caller.Principal, Scopes: caller.Scopes}))
 }
 
 // refuseAuth answers a token that was not accepted. When the token could not even be checked, the client may try again.
@@ -31,7 +31,7 @@ func (s *session) refuseAuth(c command, err error, authed bool) {
 	if unauthenticated && !authed {
 		s.srv.opts.Admit(schema.Caller{}, s.address) // what it answers does not matter: the socket closes anyway
 	}
-	s.out.put(encode(s.problem("auth:error", c.ID, err)))
+	s.out.put(encode(s.problem(frameAuthError, c.ID, err)))
 	if unauthenticated {
 		s.out.finish(farewell{code: CloseAuth, reason: "the token is not valid"})
 	}
@@ -43,7 +43,7 @@ func (s *session) lateAuth() {
 		return
 	}
 	err := schema.Errorf(schema.CodeUnauthenticated, "no auth frame with a good token came within %v", s.srv.opts.Limits.AuthTimeout)
-	s.out.put(encode(s.problem("auth:error", nil, err)))
+	s.out.put(encode(s.problem(frameAuthError, nil, err)))
 	s.out.finish(farewell{code: CloseAuth, reason: "not authenticated in time"})
 }
 
@@ -70,7 +70,7 @@ func (s *session) settle(token string, caller schema.Caller, err error) bool {
 	switch {
 	case s.token != token:
 	case schema.CodeOf(err) == schema.CodeUnauthenticated:
-		s.out.put(encode(s.problem("auth:error", nil, schema.Errorf(schema.CodeUnauthenticated, "the token is valid no longer"))))
+		s.out.put(encode(s.problem(frameAuthError, nil, schema.Errorf(schema.CodeUnauthenticated, "the token is valid no longer"))))
 		s.out.finish(farewell{code: CloseAuth, reason: "the token is valid no longer"})
 		return false
 	case err == nil:

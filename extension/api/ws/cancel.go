@@ -12,7 +12,7 @@ func (s *session) cancelRun(ctx context.Context, c command) {
 		return
 	}
 	s.out.put(encode(ackFrame{
-		Type: "ack", ID: c.ID, ConversationID: run.ConversationID, RunID: run.ID, AgentID: run.AgentID,
+		Type: frameAck, ID: c.ID, ConversationID: run.ConversationID, RunID: run.ID, AgentID: run.AgentID,
 		Status: run.Status, Reason: run.Reason, Replayed: once.Replayed(),
 	}))
 }

@@ -59,14 +59,14 @@ func ackOf(c command, took *schema.Accepted, route *schema.RouteDecision, replay
 		route = took.Route
 	}
 	return ackFrame{
-		Type: "ack", ID: c.ID, ConversationID: took.ConversationID, RunID: took.RunID,
+		Type: frameAck, ID: c.ID, ConversationID: took.ConversationID, RunID: took.RunID,
 		AgentID: took.AgentID, Route: route, Replayed: replayed,
 	}
 }
 
 // notAccepted answers a command whose message was not accepted, as far as can be seen.
 func (s *session) notAccepted(id []byte, run string, err error) {
-	f := s.problem("error", id, err)
+	f := s.problem(frameError, id, err)
 	unsure := mayHaveHappened(schema.CodeOf(err))
 	if unsure {
 		f.RunID = run

@@ -1,14 +1,35 @@
 package ws
 
-// Codes of the close frames that the server sends.
+// Codes of the close frames that the server sends; CloseCodes says when.
 const (
-	CloseShutdown    = 1001 // the host is shutting down
-	CloseInvalidText = 1007 // a text frame is not UTF-8
-	CloseTooBig      = 1009 // a frame is over the limit
-	CloseRestart     = 1012 // the server is being replaced or stopped: connect again
-	CloseSlow        = 1013 // the client does not read what it is sent, or does not answer pings: connect again
-	CloseBadFrame    = 4400 // binary, or not a JSON object
-	CloseAuth        = 4401 // not authenticated in time, a bad token, or one that is valid no longer
-	CloseOrigin      = 4403 // a web page of an origin that may not use the API
-	CloseLimit       = 4429 // goes on and on over the rate limit
+	CloseShutdown    = 1001
+	CloseInvalidText = 1007
+	CloseTooBig      = 1009
+	CloseRestart     = 1012
+	CloseSlow        = 1013
+	CloseBadFrame    = 4400
+	CloseAuth        = 4401
+	CloseOrigin      = 4403
+	CloseLimit       = 4429
 )
+
+// CloseCode is one code with which the server closes a socket.
+type CloseCode struct {
+	Code  int    `json:"code"`
+	About string `json:"description"`
+}
+
+// CloseCodes lists all of them.
+func CloseCodes() []CloseCode {
+	return []CloseCode{
+		{CloseShutdown, "The host is shutting down"},
+		{CloseInvalidText, "A text frame is not UTF-8"},
+		{CloseTooBig, "A frame is over the limit"},
+		{CloseRestart, "The server is being replaced or stopped: connect again"},
+		{CloseSlow, "The client does not read what it is sent, or does not answer pings, or all sockets are taken: connect again later"},
+		{CloseBadFrame, "A frame is binary, or not a JSON object, or a subscription names too many agents"},
+		{CloseAuth, "Not authenticated in time, a bad token, or one that is valid no longer"},
+		{CloseOrigin, "A web page of an origin that may not use the API"},
+		{CloseLimit, "The client goes on and on over the rate limit"},
+	}
+}

@@ -43,7 +43,7 @@ func (h *hub) drain(ctx context.Context, code int) error {
 func (s *session) drain(code int) {
 	s.mu.Lock() // whatever is queued before the frame is before the place that it names
 	defer s.mu.Unlock()
-	goodbye := drainingFrame{Type: "server:draining", RetryAfterMs: drainRetry.Milliseconds()}
+	goodbye := drainingFrame{Type: frameDraining, RetryAfterMs: drainRetry.Milliseconds()}
 	if !s.subs.empty() {
 		goodbye.Resume = s.sentLocked().String()
 	}

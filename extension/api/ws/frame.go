@@ -11,17 +11,6 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// Types of the frames that a client sends.
-const (
-	typeAuth        = "auth"
-	typeSubscribe   = "subscribe"
-	typeUnsubscribe = "unsubscribe"
-	typeMessage     = "chat:message"
-	typeRoute       = "chat:route"
-	typeCancel      = "chat:cancel"
-	typePing        = "ping"
-)
-
 // maxClientID bounds the id that a client gives a command, in bytes.
 const maxClientID = 128
 
@@ -56,42 +45,9 @@ type place struct{ schema.Cursor }
 
 func (p place) MarshalJSON() ([]byte, error) { return json.Marshal(p.String()) }
 
-// member describes one member of a command.
-type member struct {
-	required bool
-	read     func(c *command, raw json.RawMessage) error
-}
-
-// grammar says which members each type of command has, beside type and id.
-func grammar() map[string]map[string]member {
-	agents := member{read: func(c *command, raw json.RawMessage) error { return readList(&c.Agents, raw) }}
-	eventNames := member{read: func(c *command, raw json.RawMessage) error { return readList(&c.Events, raw) }}
-	message := member{required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.Message, raw) }}
-	conversation := member{read: func(c *command, raw json.RawMessage) error { return readText(&c.ConversationID, raw) }}
-	since := member{read: func(c *command, raw json.RawMessage) error { return readPlace(&c.Since, raw) }}
-	onBusy := member{read: func(c *command, raw json.RawMessage) error { return readOnBusy(&c.OnBusy, raw) }}
-	key := member{read: func(c *command, raw json.RawMessage) error { return readKey(&c.IdempotencyKey, raw) }}
-	hints := member{read: func(c *command, raw json.RawMessage) error { return readObject(&c.Context, raw) }}
-	return map[string]map[string]member{
-		typeAuth: {"token": {required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.Token, raw) }}},
-		typeMessage: {
-			"agentId": {required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.AgentID, raw) }},
-			"message": message, "conversationId": conversation, "context": hints, "onBusy": onBusy, "idempotencyKey": key,
-		},
-		typeRoute: {"message": message, "conversationId": conversation, "context": hints, "onBusy": onBusy, "idempotencyKey": key},
-		typeCancel: {
-			"runId":          {required: true, read: func(c *command, raw json.RawMessage) error { return readText(&c.RunID, raw) }},
-			"idempotencyKey": key,
-		},
-		typeSubscribe:   {"agents": agents, "events": eventNames, "since": since},
-		typeUnsubscribe: {"agents": agents, "events": eventNames},
-		typePing:        {},
-	}
-}
-
 // parser reads commands. It holds no state and may be shared.
 type parser struct {
-	grammar map[string]map[string]member
+	grammar map[string]form
 	types   string
 }
 
@@ -127,14 +83,14 @@ func (p *parser) parse(data []byte) (command, *schema.Error) {
 	delete(members, "id")
 	delete(members, "type")
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if m, ok := known[name]; ok {
+		if m, ok := known.members[name]; ok {
 			wrong.check(name, m.read(&c, members[name]))
 			continue
 		}
-		wrong.add(limited(name), "%s", unknownMember(c.Type, name, known))
+		wrong.add(limited(name), "%s", unknownMember(c.Type, name, known.members))
 	}
-	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if _, there := members[name]; known[name].required && !there {
+	for _, name := range slices.Sorted(maps.Keys(known.members)) {
+		if _, there := members[name]; known.members[name].required && !there {
 			wrong.add(name, "is missing")
 		}
 	}

@@ -136,7 +136,7 @@ func (s *session) leave(end farewell) {
 
 // fail answers a command with an error frame.
 func (s *session) fail(id []byte, err error) {
-	s.out.put(encode(s.problem("error", id, err)))
+	s.out.put(encode(s.problem(frameError, id, err)))
 }
 
 // goodbye returns the answer to the end of reading: a close frame is echoed, a broken connection is left alone.

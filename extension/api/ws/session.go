@@ -142,14 +142,14 @@ func (s *session) welcome() {
 	l := s.srv.opts.Limits
 	caller, authed := s.who()
 	s.out.put(encode(welcomeFrame{
-		Type: "welcome", Protocol: Protocol, AuthRequired: !authed, Epoch: s.srv.hub.head().Epoch,
+		Type: frameWelcome, Protocol: Protocol, AuthRequired: !authed, Epoch: s.srv.hub.head().Epoch,
 		Limits: welcomeLimits{
 			FrameBytes: l.FrameBytes, QueueBytes: l.queueBytes(),
 			AuthTimeoutMs: l.AuthTimeout.Milliseconds(), HeartbeatMs: l.Heartbeat.Milliseconds(),
 		},
 	}))
 	if authed {
-		s.out.put(encode(authFrame{Type: "auth:ok", Principal: caller.Principal, Scopes: caller.Scopes}))
+		s.out.put(encode(authFrame{Type: frameAuthOK, Principal: caller.Principal, Scopes: caller.Scopes}))
 	}
 }
 

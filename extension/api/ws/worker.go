@@ -95,7 +95,7 @@ func (s *session) dispatch(c command) {
 	}
 }
 
-func (s *session) pong(c command) { s.out.put(encode(pongFrame{Type: "pong", ID: c.ID})) }
+func (s *session) pong(c command) { s.out.put(encode(pongFrame{Type: framePong, ID: c.ID})) }
 
 // subscribe changes what the socket is sent, between two events: every event after the head in the answer is sent if it
 // matches, and none before it; or every event after c.Since.
@@ -115,9 +115,9 @@ func (s *session) subscribe(ctx context.Context, caller schema.Caller, c command
 		s.fail(c.ID, err)
 		return
 	}
-	answer := subscribedFrame{Type: "subscribed", ID: c.ID, Agents: named, Events: s.srv.catalogue.list(set)}
+	answer := subscribedFrame{Type: frameSubscribed, ID: c.ID, Agents: named, Events: s.srv.catalogue.list(set)}
 	if c.Type == typeUnsubscribe {
-		answer.Type = "unsubscribed"
+		answer.Type = frameUnsubscribed
 	} else {
 		answer.Recovered = new(bool)
 		*answer.Recovered = r != nil && r.gap == nil
