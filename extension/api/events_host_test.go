@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stagehouse/stagehouse/extension/api/apitest"
 	"github.com/stagehouse/stagehouse/host/guard"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -45,9 +46,12 @@ type block struct {
 	event, id, data, retry, comment string
 }
 
-// json decodes the data.
+// json decodes the data, which is what a socket is sent, but for the ack of a turn.
 func (b block) json(t testing.TB) frame {
 	t.Helper()
+	if b.event != "ack" {
+		checkFrame(t, apitest.FromServer, []byte(b.data))
+	}
 	var f frame
 	if err := json.Unmarshal([]byte(b.data), &f); err != nil {
 		t.Fatalf("data of %+v: %v", b, err)

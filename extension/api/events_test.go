@@ -1,12 +1,14 @@
 package api_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"testing"
 
+	"github.com/stagehouse/stagehouse/extension/api/apitest"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -28,6 +30,11 @@ func (w *world) page(t testing.TB, query, token string) page {
 	if a.decode(t, &p); p.Events == nil {
 		t.Fatalf("no list of events in %s", a.body)
 	}
+	var raw struct{ Events []json.RawMessage }
+	a.decode(t, &raw)
+	for _, e := range raw.Events {
+		checkFrame(t, apitest.FromServer, e)
+	}
 	return p
 }
 
@@ -39,7 +46,7 @@ func TestEventPages(t *testing.T) {
 		t.Errorf("page of an empty log: %+v", p)
 	}
 	for i := range 500 {
-		h.publish(thought(strconv.Itoa(i)), schema.Event{Type: schema.EventDelta, Principal: "bob"})
+		h.publish(thought(strconv.Itoa(i)), schema.Event{Type: schema.EventDelta, AgentID: "aria", Principal: "bob"})
 	}
 	for _, c := range []struct {
 		query, token string

@@ -1,10 +1,12 @@
 package api_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,17 +40,37 @@ func (f *fakeHost) services() schema.Services {
 	return schema.Services{Agents: fakeAgents{f}, Chat: fakeChat{f}, Memory: fakeMemory{f}, Events: fakeEvents{f}, Identity: fakeIdentity{f}}
 }
 
-// emit appends an event to the log.
+// emit appends an event to the log. What a test leaves out of it, and every event of its type has, is made up.
 func (f *fakeHost) emit(e schema.Event) schema.Event {
+	e = whole(e)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e.Cursor = schema.Cursor{Epoch: fakeEpoch, Seq: uint64(len(f.log) + 1)}
-	e.Time = time.Unix(1_700_000_000, 0).UTC()
 	f.log = append(f.log, e)
 	if f.emitted != nil {
 		f.emitted(e)
 	}
 	f.wakeLocked()
+	return e
+}
+
+// whole returns an event with everything that one of its type has.
+func whole(e schema.Event) schema.Event {
+	for _, k := range schema.EventKinds() {
+		if k.Type == e.Type && e.Payload == nil {
+			e.Payload = schema.NewPayload(k.Example)
+		}
+	}
+	family, _, _ := strings.Cut(string(e.Type), ":")
+	if family == "agent" || family == "chat" {
+		e.AgentID = cmp.Or(e.AgentID, "nyx")
+	}
+	if family == "chat" {
+		e.ConversationID, e.RunID = cmp.Or(e.ConversationID, "conv_other"), cmp.Or(e.RunID, "run_other")
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Unix(1_700_000_000, 0).UTC()
+	}
 	return e
 }
 

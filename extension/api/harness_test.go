@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stagehouse/stagehouse/extension/api"
+	"github.com/stagehouse/stagehouse/extension/api/apitest"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/sdk"
 	"github.com/stagehouse/stagehouse/sdk/sdktest"
@@ -154,6 +156,21 @@ func (f frame) text(member string) string {
 	return s
 }
 
+// contract is what is published about the frames.
+var contract = sync.OnceValues(func() (*apitest.Frames, error) { return apitest.NewFrames(api.AsyncAPI()) })
+
+// checkFrame holds a frame, or an event that came otherwise, against the contract.
+func checkFrame(t testing.TB, d apitest.Direction, frame []byte) {
+	t.Helper()
+	frames, err := contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := frames.Check(d, frame); err != nil {
+		t.Error(err)
+	}
+}
+
 // dial opens a socket and reads its welcome.
 func (w *world) dial(headers ...string) *socket {
 	w.t.Helper()
@@ -192,7 +209,15 @@ func (w *world) login(token string) *socket {
 	return s
 }
 
+// send sends a frame that is as the document says.
 func (s *socket) send(text string) {
+	s.t.Helper()
+	checkFrame(s.t, apitest.FromClient, []byte(text))
+	s.sendAnything(text)
+}
+
+// sendAnything is send for what the server is to refuse.
+func (s *socket) sendAnything(text string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -212,12 +237,14 @@ func (s *socket) read() frame {
 }
 
 func (s *socket) next() (frame, error) {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	_, b, err := s.conn.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
+	checkFrame(s.t, apitest.FromServer, b)
 	var f frame
 	if err := json.Unmarshal(b, &f); err != nil {
 		return nil, err
@@ -245,7 +272,8 @@ func (s *socket) ask(text, kind string) frame {
 // wantError sends a command that must be answered by an error frame of that code.
 func (s *socket) wantError(text string, code schema.ErrorCode) frame {
 	s.t.Helper()
-	f := s.ask(text, "error")
+	s.sendAnything(text)
+	f := s.want("error")
 	if f.text("code") != string(code) || f.text("title") == "" || f.text("detail") == "" || !strings.HasPrefix(f.text("requestId"), "req_") {
 		s.t.Fatalf("%.80s was answered by %v, want code %s", text, f, code)
 	}

@@ -9,10 +9,13 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/stagehouse/stagehouse/extension/api/apitest"
 )
 
 // rawSocket is a WebSocket that does nothing by itself: it answers no ping and reads only when told to.
 type rawSocket struct {
+	t    testing.TB
 	conn net.Conn
 	in   *bufio.Reader
 }
@@ -44,7 +47,7 @@ func upgraded(t testing.TB, c net.Conn, token string) *rawSocket {
 		t.Errorf("upgrade: %v %v", resp, err)
 		return nil
 	}
-	return &rawSocket{c, in}
+	return &rawSocket{t, c, in}
 }
 
 // send writes one masked text frame; the mask is zero.
@@ -83,7 +86,9 @@ func (r *rawSocket) frame() (op byte, payload []byte, err error) {
 		return 0, nil, err
 	}
 	payload = make([]byte, n)
-	_, err = io.ReadFull(r.in, payload)
+	if _, err = io.ReadFull(r.in, payload); err == nil && h[0] == 0x81 {
+		checkFrame(r.t, apitest.FromServer, payload)
+	}
 	return h[0] & 0x0f, payload, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -67,7 +68,9 @@ func (c onceChat) Run(_ context.Context, id string) (schema.Run, error) {
 		return schema.Run{}, schema.Errorf(schema.CodeNotFound, "there is no run %s", id)
 	}
 	if c.h.over.Load() {
-		run.Status, run.Reply = schema.RunCompleted, &schema.Message{ID: "msg_1", Content: "a reply"}
+		finished := time.Unix(1_700_000_000, 0)
+		run.Status, run.FinishedAt = schema.RunCompleted, &finished
+		run.Reply = &schema.Message{ID: "msg_1", ConversationID: run.ConversationID, Role: schema.RoleAgent, Content: "a reply", CreatedAt: finished}
 	}
 	return run, nil
 }

@@ -44,10 +44,9 @@ func TestBurstOfEvents(t *testing.T) {
 	const events = 5000
 	f.mu.Lock() // the hub gets all of them in one go
 	for i := range events {
-		f.log = append(f.log, schema.Event{
+		f.log = append(f.log, whole(schema.Event{
 			Cursor: schema.Cursor{Epoch: fakeEpoch, Seq: uint64(i + 1)}, Type: schema.EventDelta, AgentID: "nyx", Principal: "alice",
-			Payload: schema.NewPayload(schema.Delta{Delta: "word "}),
-		})
+		}))
 	}
 	f.wakeLocked()
 	f.mu.Unlock()

@@ -162,14 +162,14 @@ func TestStreamFilters(t *testing.T) {
 	h := newEventHost()
 	w := start(t, "", h.services())
 	for query, want := range map[string]string{
-		"":                                     "thought nyx, thought aria, delta nyx, reply nyx, status ",
+		"":                                     "thought nyx, thought aria, delta nyx, reply nyx, reloaded ",
 		"?agents=nyx":                          "thought nyx, delta nyx, reply nyx",
 		"?agents=aria,nyx&agents=nyx":          "thought nyx, thought aria, delta nyx, reply nyx",
-		"?agents=*":                            "thought nyx, thought aria, delta nyx, reply nyx, status ",
-		"?agents=nyx,*":                        "thought nyx, thought aria, delta nyx, reply nyx, status ",
-		"?events=*":                            "thought nyx, thought aria, delta nyx, reply nyx, status ",
+		"?agents=*":                            "thought nyx, thought aria, delta nyx, reply nyx, reloaded ",
+		"?agents=nyx,*":                        "thought nyx, thought aria, delta nyx, reply nyx, reloaded ",
+		"?events=*":                            "thought nyx, thought aria, delta nyx, reply nyx, reloaded ",
 		"?events=chat:*":                       "delta nyx, reply nyx",
-		"?events=chat%3A%2a,status":            "delta nyx, reply nyx, status ",
+		"?events=chat%3A%2a,reloaded":          "delta nyx, reply nyx, reloaded ",
 		"?events=thought&events=chat:reply":    "thought nyx, thought aria, reply nyx",
 		"?agents=aria&events=thought,chat:*":   "thought aria",
 		"?events=agent:*&agents=nyx&since=":    "thought nyx",
@@ -181,7 +181,7 @@ func TestStreamFilters(t *testing.T) {
 		begin := s.opened().id
 		h.publish(thought("x"),
 			schema.Event{Type: schema.EventThought, AgentID: "aria"}, schema.Event{Type: schema.EventDelta, AgentID: "nyx"},
-			schema.Event{Type: schema.EventReply, AgentID: "nyx"}, schema.Event{Type: schema.EventStatus})
+			schema.Event{Type: schema.EventReply, AgentID: "nyx"}, schema.Event{Type: schema.EventReloaded})
 		text := func(f frame) string {
 			_, short, _ := strings.Cut(f.kind(), ":")
 			return short + " " + f.text("agentId")

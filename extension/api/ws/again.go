@@ -147,7 +147,9 @@ func endOf(run schema.Run) schema.Event {
 	}
 	switch run.Status {
 	case schema.RunCompleted:
-		var reply schema.Message // zero where its conversation has been deleted
+		reply := schema.Message{ // where its conversation has been deleted
+			ID: run.ReplyID, ConversationID: run.ConversationID, Role: schema.RoleAgent, AgentID: run.AgentID, RunID: run.ID, CreatedAt: e.Time,
+		}
 		if run.Reply != nil {
 			reply = *run.Reply
 		}

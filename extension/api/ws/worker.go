@@ -186,17 +186,17 @@ func (s *session) selection(c command) (events, []string, error) {
 			wrong.add("events", "%.80q is not an event; there are %s", c.Events.names[i], s.srv.catalogue.known())
 		}
 	}
-	if !c.Agents.present || slices.Contains(c.Agents.names, everything) {
-		return set, nil, asError(wrong.err())
-	}
 	named := slices.Compact(slices.Sorted(slices.Values(c.Agents.names)))
 	if len(named) > maxNamed {
 		wrong.add("agents", "names %d agents; at most %d are allowed in one frame", len(named), maxNamed)
 	}
 	for _, id := range named {
-		if !schema.ValidID(id) {
+		if id != everything && !schema.ValidID(id) {
 			wrong.add("agents", "%.80q cannot be the id of an agent", id)
 		}
+	}
+	if !c.Agents.present || slices.Contains(named, everything) {
+		return set, nil, asError(wrong.err())
 	}
 	if named == nil {
 		named = []string{}
