@@ -2,7 +2,7 @@
 //
 // It is an extension like every other: it imports sdk and schema and nothing of the host, holds no state that matters,
 // and may be killed at any moment. It is the only package that knows Fiber, and package ws below it the only one that
-// knows the WebSocket library. What clients see is described by OpenAPI (see OpenAPI) and by the doc of package ws.
+// knows the WebSocket library. What clients see is described by the documents that OpenAPI and AsyncAPI return.
 package api
 
 import (

@@ -8,22 +8,12 @@
 //
 // # What a client sees
 //
-// Every frame is text that holds one JSON object with a member type. A client sends
+// Every frame is text that holds one JSON object with a member type. Commands lists what a client sends, and what answers it;
+// Frames what the server sends beside the events, which stand as they do in the log (see schema.Event); CloseCodes how a socket
+// ends. The AsyncAPI document of the API is made of them.
 //
-//	auth         token                                      → auth:ok{principal, scopes}, or auth:error and close 4401
-//	subscribe    agents?, events?, since?                   → subscribed{agents, events, head, recovered}
-//	unsubscribe  agents?, events?                           → unsubscribed{agents, events, head}
-//	chat:message agentId, message, conversationId?,
-//	             context?, onBusy?, idempotencyKey?         → ack{conversationId, runId, agentId, replayed?}
-//	chat:route   message, conversationId?,
-//	             context?, onBusy?, idempotencyKey?         → ack{conversationId, runId, agentId, route?, replayed?}
-//	chat:cancel  runId, idempotencyKey?                     → ack{conversationId, runId, agentId, status, reason?, replayed?}
-//	ping                                                    → pong
-//
-// each with an id, if it likes, a string or a number that comes back on the answer; or the answer is error{code, title,
-// detail, retryable, requestId, errors?, details?, retryAfterMs?, runId?}, and the socket stays. The server greets with
-// welcome{protocol, limits, authRequired, epoch}, sends the events that were asked for as they stand in the log (see
-// schema.Event), and before it goes server:draining{resume?, retryAfterMs}.
+// A command may have an id, a string or a number, that comes back on the answer. One that is refused is answered by an error,
+// and the socket stays. The server greets with welcome, sends the events that were asked for, and before it goes server:draining.
 //
 // Commands of one socket are carried out one after the other, and answered in their order; only a ping overtakes others. A
 // client may send as many as it likes without waiting: while 64 wait for their turn, or half a queue of frames for the
