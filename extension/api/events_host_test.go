@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stagehouse/stagehouse/extension/api/apitest"
 	"github.com/stagehouse/stagehouse/host/guard"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -50,7 +49,7 @@ type block struct {
 func (b block) json(t testing.TB) frame {
 	t.Helper()
 	if b.event != "ack" {
-		checkFrame(t, apitest.FromServer, []byte(b.data))
+		checkFrame(t, []byte(b.data))
 	}
 	var f frame
 	if err := json.Unmarshal([]byte(b.data), &f); err != nil {

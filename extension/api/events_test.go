@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/stagehouse/stagehouse/extension/api/apitest"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -33,7 +32,7 @@ func (w *world) page(t testing.TB, query, token string) page {
 	var raw struct{ Events []json.RawMessage }
 	a.decode(t, &raw)
 	for _, e := range raw.Events {
-		checkFrame(t, apitest.FromServer, e)
+		checkFrame(t, e)
 	}
 	return p
 }

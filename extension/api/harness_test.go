@@ -143,8 +143,9 @@ func as(token string) []string { return []string{"Authorization", "Bearer " + to
 
 // socket is a WebSocket as a client has it.
 type socket struct {
-	t    testing.TB
-	conn *websocket.Conn
+	t        testing.TB
+	conn     *websocket.Conn
+	exchange *apitest.Exchange
 }
 
 // frame is a frame as a client reads it.
@@ -159,14 +160,20 @@ func (f frame) text(member string) string {
 // contract is what is published about the frames.
 var contract = sync.OnceValues(func() (*apitest.Frames, error) { return apitest.NewFrames(api.AsyncAPI()) })
 
-// checkFrame holds a frame, or an event that came otherwise, against the contract.
-func checkFrame(t testing.TB, d apitest.Direction, frame []byte) {
+// published returns the contract, once it is known to be one.
+func published(t testing.TB) *apitest.Frames {
 	t.Helper()
 	frames, err := contract()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := frames.Check(d, frame); err != nil {
+	return frames
+}
+
+// checkFrame holds a frame of the server, or an event that came otherwise, against the contract.
+func checkFrame(t testing.TB, frame []byte) {
+	t.Helper()
+	if err := published(t).Check(apitest.FromServer, frame); err != nil {
 		t.Error(err)
 	}
 }
@@ -197,7 +204,7 @@ func (w *world) tryDial(headers ...string) (*socket, error) {
 	}
 	conn.SetReadLimit(16 << 20)
 	w.t.Cleanup(func() { _ = conn.CloseNow() })
-	return &socket{w.t, conn}, nil
+	return &socket{w.t, conn, published(w.t).NewExchange()}, nil
 }
 
 // login opens a socket and authenticates it by a frame.
@@ -212,7 +219,9 @@ func (w *world) login(token string) *socket {
 // send sends a frame that is as the document says.
 func (s *socket) send(text string) {
 	s.t.Helper()
-	checkFrame(s.t, apitest.FromClient, []byte(text))
+	if err := s.exchange.Sent([]byte(text)); err != nil {
+		s.t.Error(err)
+	}
 	s.sendAnything(text)
 }
 
@@ -244,7 +253,9 @@ func (s *socket) next() (frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	checkFrame(s.t, apitest.FromServer, b)
+	if err := s.exchange.Got(b); err != nil {
+		s.t.Error(err)
+	}
 	var f frame
 	if err := json.Unmarshal(b, &f); err != nil {
 		return nil, err

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"testing"
 	"time"
-
-	"github.com/stagehouse/stagehouse/extension/api/apitest"
 )
 
 // rawSocket is a WebSocket that does nothing by itself: it answers no ping and reads only when told to.
@@ -87,7 +85,7 @@ func (r *rawSocket) frame() (op byte, payload []byte, err error) {
 	}
 	payload = make([]byte, n)
 	if _, err = io.ReadFull(r.in, payload); err == nil && h[0] == 0x81 {
-		checkFrame(r.t, apitest.FromServer, payload)
+		checkFrame(r.t, payload)
 	}
 	return h[0] & 0x0f, payload, err
 }

@@ -24,7 +24,13 @@ const (
 
 // Frames knows which frames an AsyncAPI document allows. It may be used from many goroutines.
 type Frames struct {
-	schemas map[Direction]map[string]*jsonschema.Schema // by the type of the frame
+	schemas  map[Direction]map[string]*jsonschema.Schema // by the type of the frame
+	commands map[string]answers                          // by the type of the command
+}
+
+// answers is what a command may come to.
+type answers struct {
+	types, codes []string
 }
 
 // document is what is looked at of an AsyncAPI document. Its references lead to places in itself.
@@ -35,6 +41,7 @@ type document struct {
 		Reply    struct {
 			Messages []reference `json:"messages"`
 		} `json:"reply"`
+		Codes []string `json:"x-error-codes"`
 	} `json:"operations"`
 }
 
@@ -63,38 +70,44 @@ func NewFrames(asyncAPI []byte) (*Frames, error) {
 	if err := c.AddResource(address, whole); err != nil {
 		return nil, fmt.Errorf("read the AsyncAPI document: %w", err)
 	}
-	f := &Frames{schemas: map[Direction]map[string]*jsonschema.Schema{FromClient: {}, FromServer: {}}}
+	f := &Frames{schemas: map[Direction]map[string]*jsonschema.Schema{FromClient: {}, FromServer: {}}, commands: map[string]answers{}}
 	for name, op := range doc.Operations {
 		received, sent := op.Messages, op.Reply.Messages
 		if op.Action == "send" {
 			received, sent = nil, op.Messages
 		}
-		if err := errors.Join(f.add(c, whole, FromClient, received), f.add(c, whole, FromServer, sent)); err != nil {
+		commands, err := f.add(c, whole, FromClient, received)
+		replies, wrong := f.add(c, whole, FromServer, sent)
+		if err := errors.Join(err, wrong); err != nil {
 			return nil, fmt.Errorf("operation %s: %w", name, err)
+		}
+		for _, kind := range commands {
+			f.commands[kind] = answers{replies, op.Codes}
 		}
 	}
 	return f, nil
 }
 
-// add compiles the payloads of messages.
-func (f *Frames) add(c *jsonschema.Compiler, whole any, d Direction, messages []reference) error {
+// add compiles the payloads of messages, and returns their types.
+func (f *Frames) add(c *jsonschema.Compiler, whole any, d Direction, messages []reference) (types []string, err error) {
 	for _, r := range messages {
 		m, err := follow(whole, r.To)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		message, _ := m.(map[string]any)
 		name, _ := message["name"].(string)
 		payload, _ := message["payload"].(map[string]any)
 		at, _ := payload["$ref"].(string)
 		if name == "" || at == "" {
-			return fmt.Errorf("%s has no name, or no payload that is a reference", r.To)
+			return nil, fmt.Errorf("%s has no name, or no payload that is a reference", r.To)
 		}
 		if f.schemas[d][name], err = c.Compile(address + at); err != nil {
-			return fmt.Errorf("compile the payload of %s: %w", name, err)
+			return nil, fmt.Errorf("compile the payload of %s: %w", name, err)
 		}
+		types = append(types, name)
 	}
-	return nil
+	return types, nil
 }
 
 // follow returns what a reference leads to, if need be over others.

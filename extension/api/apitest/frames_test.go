@@ -1,6 +1,7 @@
 package apitest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -72,5 +73,36 @@ func TestDocumentsThatAreNone(t *testing.T) {
 		if _, err := apitest.NewFrames([]byte(text)); err == nil {
 			t.Errorf("%q was read", text)
 		}
+	}
+}
+
+// TestExchangeFinds shows what Check cannot see: an answer of the wrong type, and an error that a command does not come to.
+func TestExchangeFinds(t *testing.T) {
+	const failure = `{"type":"error","id":%s,"code":"%s","title":"t","detail":"d","retryable":false,"requestId":"r"}`
+	for _, c := range []struct{ command, answer, error string }{
+		{`{"type":"ping","id":1}`, `{"type":"pong","id":1}`, ""},
+		{`{"type":"ping","id":1}`, `{"type":"auth:ok","id":1,"principal":"p","scopes":[]}`, "ping"},
+		{`{"type":"ping","id":1}`, `{"type":"auth:ok","id":2,"principal":"p","scopes":[]}`, ""}, // of another command
+		{`{"type":"ping","id":"x"}`, fmt.Sprintf(failure, `"x"`, "rate_limited"), ""},
+		{`{"type":"ping","id":"x"}`, fmt.Sprintf(failure, `"x"`, "no_agent_fits"), "no_agent_fits"},
+		{`{"type":"chat:route","id":"x","message":"m"}`, fmt.Sprintf(failure, `"x"`, "no_agent_fits"), ""},
+		{`{"type":"chat:route","id":"x","message":"m"}`, `{"type":"pong","id":"x","extra":1}`, "extra"},
+	} {
+		x := newFrames(t).NewExchange()
+		if err := x.Sent([]byte(c.command)); err != nil {
+			t.Error(err)
+		}
+		switch err := x.Got([]byte(c.answer)); {
+		case c.error == "" && err != nil:
+			t.Error(err)
+		case c.error != "" && (err == nil || !strings.Contains(err.Error(), c.error) || !strings.Contains(err.Error(), c.answer)):
+			t.Errorf("%s answered by %s: %v, want %s", c.command, c.answer, err, c.error)
+		}
+		if err := x.Got([]byte(c.answer)); err != nil && c.error != "extra" {
+			t.Errorf("the command was answered before: %v", err)
+		}
+	}
+	if err := newFrames(t).NewExchange().Sent([]byte(`{"type":"auth"}`)); err == nil {
+		t.Error("a command without a token was sent")
 	}
 }

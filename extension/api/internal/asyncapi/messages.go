@@ -24,7 +24,7 @@ func (b *builder) operations() map[string]operation {
 		ops[keyOf(c.Type)] = operation{
 			Action: "receive", Channel: to("channels", socket), Title: c.About, Summary: c.About, Tags: tagged(tagCommands),
 			Description: c.Detail + "\n\nErrors: " + codeList(c.Codes) + ".",
-			Messages:    sent(c.Type), Reply: &reply{to("channels", socket), sent(c.Answers...)},
+			Messages:    sent(c.Type), Reply: &reply{to("channels", socket), sent(c.Answers...)}, ErrorCodes: c.Codes,
 		}
 	}
 	var frames []string

@@ -1,6 +1,10 @@
 package asyncapi
 
-import "github.com/danielgtaylor/huma/v2"
+import (
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/stagehouse/stagehouse/schema"
+)
 
 // The objects of an AsyncAPI 3.0 document, as far as ours has them.
 type (
@@ -57,14 +61,15 @@ type (
 		BindingVersion string       `json:"bindingVersion"`
 	}
 	operation struct {
-		Action      string `json:"action"` // of the server: it receives what clients send
-		Channel     ref    `json:"channel"`
-		Title       string `json:"title"`
-		Summary     string `json:"summary"`
-		Description string `json:"description"`
-		Tags        []ref  `json:"tags"`
-		Messages    []ref  `json:"messages"`
-		Reply       *reply `json:"reply,omitempty"`
+		Action      string             `json:"action"` // of the server: it receives what clients send
+		Channel     ref                `json:"channel"`
+		Title       string             `json:"title"`
+		Summary     string             `json:"summary"`
+		Description string             `json:"description"`
+		Tags        []ref              `json:"tags"`
+		Messages    []ref              `json:"messages"`
+		Reply       *reply             `json:"reply,omitempty"`
+		ErrorCodes  []schema.ErrorCode `json:"x-error-codes,omitempty"` // of the answer, if it is an error
 	}
 	reply struct {
 		Channel  ref   `json:"channel"`
