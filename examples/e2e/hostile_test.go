@@ -116,7 +116,7 @@ func TestHostileWebSocket(t *testing.T) {
 			"ghost":         {frame{"type": "subscribe", "agents": []string{"ghost"}}, "not_found"},
 		} {
 			test.frame["id"] = name
-			k.send(test.frame)
+			k.sendWrong(test.frame)
 			if f := k.until("error"); f.str("code") != test.code || f.str("id") != name {
 				t.Errorf("%s: %v, want %s", name, f, test.code)
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -61,7 +62,20 @@ func (s *server) try(c *http.Client, token, method, path string, body any) (answ
 		return answer{}, err
 	}
 	_ = json.Unmarshal(a.raw, &a.json) // not every answer is an object
+	if events, _, _ := strings.Cut(path, "?"); events == "/api/events" {
+		a.checkEvents(s.t)
+	}
 	return a, nil
+}
+
+// checkEvents holds the events of a page against the contract.
+func (a answer) checkEvents(t testing.TB) {
+	t.Helper()
+	var page struct{ Events []json.RawMessage }
+	_ = json.Unmarshal(a.raw, &page) // it may be no page
+	for _, e := range page.Events {
+		checkFrame(t, e)
+	}
 }
 
 // do makes one request as the admin and fails the test unless the status is want.

@@ -232,6 +232,9 @@ func (s *server) events(method, path string, body any, header ...string) (types 
 			if err := json.Unmarshal([]byte(data), &e); err != nil {
 				s.t.Fatal(err)
 			}
+			if e.Type != "ack" { // which is that of a request, and not of a command
+				checkFrame(s.t, []byte(data))
+			}
 			types = append(types, e.Type)
 		}
 	}

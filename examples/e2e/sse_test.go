@@ -66,6 +66,7 @@ func (x *stream) next() (frame, error) {
 		case name == "id":
 			id = value
 		case name == "data":
+			checkFrame(x.s.t, []byte(value))
 			if err := json.Unmarshal([]byte(value), &f); err != nil {
 				return nil, err
 			}

@@ -295,6 +295,7 @@ func rawFrame(t testing.TB, in *bufio.Reader) string {
 	for {
 		opcode, payload := anyFrame(t, in)
 		if opcode == 1 {
+			checkFrame(t, []byte(payload))
 			return payload
 		}
 		if opcode == 8 {

@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/stagehouse/stagehouse/extension/api/apitest"
 )
 
 // socket is a WebSocket client that is not ours: it sends text and reads frames as JSON objects.
 type socket struct {
-	t  *testing.T
-	ws *websocket.Conn
+	t        *testing.T
+	ws       *websocket.Conn
+	exchange *apitest.Exchange
 }
 
 type frame map[string]any
@@ -34,7 +37,7 @@ func (s *server) dial() *socket {
 	}
 	ws.SetReadLimit(16 << 20)
 	s.t.Cleanup(func() { _ = ws.CloseNow() })
-	k := &socket{s.t, ws}
+	k := &socket{s.t, ws, published(s.t).NewExchange()}
 	if f := k.read(); f.str("type") != "welcome" {
 		s.t.Fatalf("the first frame is %v, want welcome", f)
 	}
@@ -52,7 +55,21 @@ func (s *server) authenticated(token string) *socket {
 	return k
 }
 
+// send sends a frame that is as the document says.
 func (k *socket) send(v any) {
+	k.t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	if err := k.exchange.Sent(b); err != nil {
+		k.t.Error(err)
+	}
+	k.sendRaw(websocket.MessageText, b)
+}
+
+// sendWrong is send for what the server is to refuse.
+func (k *socket) sendWrong(v any) {
 	k.t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -71,11 +88,15 @@ func (k *socket) sendRaw(kind websocket.MessageType, b []byte) {
 }
 
 func (k *socket) next() (frame, error) {
+	k.t.Helper()
 	ctx, cancel := context.WithTimeout(k.t.Context(), patience)
 	defer cancel()
 	_, b, err := k.ws.Read(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if err := k.exchange.Got(b); err != nil {
+		k.t.Error(err)
 	}
 	var f frame
 	if err := json.Unmarshal(b, &f); err != nil {

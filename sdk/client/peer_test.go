@@ -13,6 +13,8 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/stagehouse/stagehouse/extension/api"
+	"github.com/stagehouse/stagehouse/extension/api/apitest"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/sdk/client"
 )
@@ -79,6 +81,18 @@ func newClient(t *testing.T, url string, opts ...client.Option) *client.Client {
 	return c
 }
 
+// contract is what is published about the frames.
+var contract = sync.OnceValues(func() (*apitest.Frames, error) { return apitest.NewFrames(api.AsyncAPI()) })
+
+// checkCommand holds what the client has sent against the contract.
+func checkCommand(frame []byte) error {
+	frames, err := contract()
+	if err != nil {
+		return err
+	}
+	return frames.Check(apitest.FromClient, frame)
+}
+
 func (p *peer) send(v any) {
 	b, ok := v.([]byte)
 	if !ok {
@@ -96,6 +110,9 @@ func (p *peer) read() frame {
 	_, b, err := p.conn.Read(ctx)
 	if err != nil {
 		return nil
+	}
+	if err := checkCommand(b); err != nil {
+		p.t.Error(err)
 	}
 	var f frame
 	if err := json.Unmarshal(b, &f); err != nil {
