@@ -67,8 +67,8 @@ type (
 	}
 	// StatusChange is an agent's new state.
 	StatusChange struct {
-		Status   AgentStatus `json:"status" doc:"The state that the agent is in now"`
-		Previous AgentStatus `json:"previous" doc:"The one that it was in before"`
+		Status   AgentStatus `json:"status" enum:"stopped,starting,running,stopping,failed" doc:"The state that the agent is in now"`
+		Previous AgentStatus `json:"previous" enum:"stopped,starting,running,stopping,failed" doc:"The one that it was in before"`
 		Reason   string      `json:"reason,omitempty" doc:"Why, for a person"`
 		Revision int64       `json:"revision" doc:"That of the agent, which has grown"`
 	}

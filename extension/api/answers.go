@@ -34,13 +34,21 @@ func problemResponses(c *huma.Components, codes []schema.ErrorCode) map[string]*
 	return out
 }
 
-// responseName returns the name of the answers with these codes: NotFound, RateLimitedOrBusy.
+// componentName returns the name that the words of a code, or of a type of events, have among the components: NotFound,
+// AgentThought.
+func componentName[T ~string](of T) string {
+	name := ""
+	for word := range strings.FieldsFuncSeq(string(of), func(r rune) bool { return r == '_' || r == ':' }) {
+		name += strings.ToUpper(word[:1]) + word[1:]
+	}
+	return name
+}
+
+// responseName returns the name of the answers with these codes: RateLimitedOrBusy.
 func responseName(codes []schema.ErrorCode) string {
 	names := make([]string, len(codes))
 	for i, code := range codes {
-		for word := range strings.SplitSeq(string(code), "_") {
-			names[i] += strings.ToUpper(word[:1]) + word[1:]
-		}
+		names[i] = componentName(code)
 	}
 	return strings.Join(names, "Or")
 }

@@ -264,3 +264,31 @@ func TestDocumentedCodes(t *testing.T) {
 		}
 	}
 }
+
+// TestDocumentedRequests sends the examples of requests. A 404 is that of the fake host, which has no conversations: the server has
+// let the request through.
+func TestDocumentedRequests(t *testing.T) {
+	d := readDocument(t)
+	w := start(t, "", newFakeHost().services())
+	d.operations(func(t *testing.T, at string, op map[string]any) {
+		_, route, _ := strings.Cut(at, "#/paths/")
+		path, method, _ := strings.Cut(route, "/")
+		path = strings.ReplaceAll(path, "~1", "/")
+		parameters, _ := op["parameters"].([]any)
+		for _, p := range parameters {
+			if d.text(p, "in") == "path" {
+				path = strings.ReplaceAll(path, "{"+d.text(p, "name")+"}", d.text(p, "example"))
+			}
+		}
+		examples := d.object(op, "requestBody", "content", "application/json", "examples")
+		for name := range examples {
+			body, err := json.Marshal(d.member(examples, name, "value"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := w.do(strings.ToUpper(method), path, string(body), as("admin")...); a.status >= 300 && a.status != http.StatusNotFound {
+				t.Errorf("%s: %s was answered by %d %s", name, body, a.status, a.body)
+			}
+		}
+	})
+}

@@ -25,7 +25,7 @@ func exampleProblem(code schema.ErrorCode) example {
 		p.Detail = "The turn was cancelled: " + schema.ReasonInterrupted + "."
 		p.RunID, p.ConversationID, p.AgentID = sampleRunID, sampleConversationID, "nyx"
 	}
-	return example{"Problem" + responseName([]schema.ErrorCode{code}), p.Title, p}
+	return example{"Problem" + componentName(code), p.Title, p}
 }
 
 // problemDetail returns what is told of an error. Where it is "", package problem has words of its own.

@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"reflect"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
@@ -62,24 +61,6 @@ func (codeDoc) Schema(huma.Registry) *huma.Schema {
 	for _, c := range schema.ErrorCodes() {
 		s.Enum = append(s.Enum, string(c))
 	}
-	return s
-}
-
-// event is schema.Event as clients see it; its name is that of the schema.
-type event struct {
-	Type           string    `json:"type" doc:"What kind of event it is, such as agent:thought" example:"agent:thought"`
-	ID             string    `json:"id" doc:"Its place in the log: a cursor" example:"lq2jjkl6rav73lom-35"`
-	Seq            uint64    `json:"seq" doc:"The number in the id" example:"35"`
-	AgentID        string    `json:"agentId,omitempty" doc:"The agent that it is about" example:"nyx"`
-	ConversationID string    `json:"conversationId,omitempty" doc:"The conversation that it is part of"`
-	RunID          string    `json:"runId,omitempty" doc:"The turn that it is part of"`
-	Time           time.Time `json:"time" doc:"When it happened"`
-}
-
-// TransformSchema implements huma.SchemaTransformer.
-func (event) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
-	s.AdditionalProperties = true
-	s.Description = "One event. The members that its type has stand beside these"
 	return s
 }
 

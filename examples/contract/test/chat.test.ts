@@ -48,6 +48,14 @@ test('what is sent again with its key is said once', async () => {
   await assert.rejects(say(client, conversation, 'Something else', key), (e) => e instanceof ProblemError && e.problem.code === 'idempotency_key_reused');
 });
 
+test('an event has the members of its type', async () => {
+  const { runId, reply } = await say(client, await begin(client, 'nyx', 'Events'), 'Hello!');
+  const { events } = await unwrap(client.GET('/api/events', { params: { query: { runId, limit: 200 } } }));
+  assert.equal(events[0]?.type, 'chat:queued');
+  assert.deepEqual(events.flatMap((e) => (e.type === 'chat:reply' ? [e.reply.content] : [])), [reply.content]);
+  assert.equal(events.flatMap((e) => (e.type === 'chat:delta' ? [e.delta] : [])).join(''), reply.content);
+});
+
 test('a message need not be waited for', async () => {
   const { data, response } = await client.POST('/api/chat/send', {
     params: { header: { Prefer: 'respond-async' } },
