@@ -1,6 +1,8 @@
 package api
 
 import (
+	"sync"
+
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
 
@@ -17,10 +19,10 @@ func AsyncAPI() []byte {
 // serveAsyncAPI serves the document to everybody, and says so in that of the REST side.
 func serveAsyncAPI(app fiber.Router, doc *huma.OpenAPI) {
 	const path = "/asyncapi.json"
-	document := AsyncAPI()
+	document := sync.OnceValue(AsyncAPI) // when somebody asks: a server that takes another one's place has no time to lose
 	app.Get(path, func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-		return c.Send(document)
+		return c.Send(document())
 	})
 	describeFile(doc, "get-asyncapi", path, "asyncapi", asyncapi.FormatVersion, "Get the contract of the WebSocket",
 		"Every frame of the WebSocket, with its JSON Schema, as AsyncAPI 3.0. It is the same for everybody, and needs no token.")
