@@ -87,7 +87,7 @@ func (s *Server) registerAgents(api huma.API) {
 		register(api, route{
 			id: id, method: method, path: one, tag: tagAgents, summary: "Update agent", scope: schema.ScopeAdmin,
 			description: "Changes what is given, as a JSON merge patch (RFC 7396): an absent member stays as it is, null clears it. PUT and PATCH do the same. " +
-				"A change takes effect with the next message; one that changes nothing keeps the revision. With `If-Match` it is made only if the agent is still as you have seen it.",
+				"What changes nothing keeps the revision. With `If-Match` it is made only if the agent is still as you have seen it.",
 			codes: []schema.ErrorCode{schema.CodeNotFound, schema.CodeRevisionMismatch},
 			sends: exampleAgentPatches(), answers: []example{exampleAgent()},
 		}, callTimeout, s.updateAgent)
