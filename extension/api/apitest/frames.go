@@ -1,4 +1,3 @@
-// Package apitest holds what goes over the API against what is published about it. It is for tests, of the API and of clients.
 package apitest
 
 import (

@@ -98,6 +98,22 @@ func TestImportArrows(t *testing.T) {
 	}
 }
 
+// TestTheProgramHasNoTestTools: packages for tests, and what only they need, are not linked.
+func TestTheProgramHasNoTestTools(t *testing.T) {
+	for _, p := range list(t) {
+		if p.ImportPath != module+"host/cmd/stagehouse" {
+			continue
+		}
+		for _, d := range p.Deps {
+			if strings.HasPrefix(d, "github.com/getkin/") || strings.HasPrefix(d, module) && strings.HasSuffix(d, "test") {
+				t.Errorf("the program links %s", d)
+			}
+		}
+		return
+	}
+	t.Error("there is no program")
+}
+
 func TestTopLevel(t *testing.T) {
 	out, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
