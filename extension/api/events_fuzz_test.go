@@ -23,6 +23,7 @@ func FuzzEventRequest(f *testing.F) {
 		if _, err := url.ParseRequestURI("http://x/?" + query); err != nil {
 			t.Skip("it cannot be sent")
 		}
+		w := w.of(t)
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
 			headers := append(as("alice"), "Accept", "application/json, "+accept, "Last-Event-ID", id)
 			a, err := w.try(method, "/api/events?"+query, "", headers...)

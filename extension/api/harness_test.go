@@ -39,8 +39,18 @@ type world struct {
 	t       testing.TB
 	address string
 	running *sdktest.Running
+	wire    *http.Transport
 	client  *http.Client
 }
+
+// exchanges is what every exchange of these tests is held against.
+var exchanges = sync.OnceValue(func() *apitest.Exchanges {
+	e, err := apitest.NewExchanges(api.OpenAPI())
+	if err != nil {
+		panic(err)
+	}
+	return e
+})
 
 // start runs the API server on a free port; block is what its config block has beside the port.
 func start(t testing.TB, block string, services schema.Services) *world {
@@ -55,7 +65,24 @@ func startOf(t testing.TB, d sdk.Definition, block string, services schema.Servi
 	running := sdktest.Start(t, d, config, services)
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &world{t: t, address: running.Listeners()[0], running: running, client: &http.Client{Transport: transport, Timeout: patience}}
+	return (&world{address: running.Listeners()[0], running: running, wire: transport}).of(t)
+}
+
+// of returns the same server for another test, which is the one to fail.
+func (w *world) of(t testing.TB) *world {
+	other := w.unjudged()
+	other.t = t
+	if _, measured := t.(*testing.B); !measured {
+		other.client.Transport = exchanges().Transport(t, w.wire)
+	}
+	return other
+}
+
+// unjudged returns the same server for requests whose answers no operation has in its contract.
+func (w *world) unjudged() *world {
+	other := *w
+	other.client = &http.Client{Transport: w.wire, Timeout: patience}
+	return &other
 }
 
 // answer is what a request came back with.

@@ -169,8 +169,7 @@ func TestBadRequests(t *testing.T) {
 		"token in the query":      {"GET", nyx + "?token=admin", "", 401, "unauthenticated", nil, []string{"Authorization", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := *w
-			w.t = t
+			w := w.of(t)
 			a := w.do(c.method, c.path, c.body, append(as("admin"), c.headers...)...)
 			p := a.problem(t, c.status, c.code)
 			var at []string

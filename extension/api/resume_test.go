@@ -211,8 +211,7 @@ func TestResumeFromEverywhere(t *testing.T) {
 		"far beyond it":   {"fake-18446744073709551615", false, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := *w
-			w.t = t
+			w := w.of(t)
 			s := w.login("alice")
 			f := s.ask(`{"type":"subscribe","id":1,"events":["thought"],"since":"`+c.since+`"}`, "subscribed")
 			if f["recovered"] != c.recovered || f["id"] != 1.0 || f.text("head") != "fake-10" {

@@ -96,8 +96,7 @@ func TestFramesThatEndTheSocket(t *testing.T) {
 	} {
 		for _, authed := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, authed), func(t *testing.T) {
-				w := *w
-				w.t = t
+				w := w.of(t)
 				s := w.dial()
 				if authed {
 					s.ask(`{"type":"auth","token":"alice"}`, "auth:ok")
