@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,7 @@ func (s *server) client(opts ...client.Option) *client.Client {
 	log := &syncBuffer{}
 	opts = append([]client.Option{
 		client.WithToken(s.token), client.WithBackoff(10*time.Millisecond, time.Second), client.WithOpenTimeout(patience),
-		client.WithLogger(slog.New(slog.NewTextHandler(log, nil))),
+		client.WithLogger(slog.New(slog.NewTextHandler(log, nil))), client.WithHTTPClient(&http.Client{Transport: newClient(s.t).Transport}),
 	}, opts...)
 	c, err := client.New(s.base, opts...)
 	if err != nil {

@@ -42,7 +42,7 @@ func TestSecondExtension(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := newClient(t).Do(req)
+	resp, err := newForeignClient(t).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

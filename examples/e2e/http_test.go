@@ -5,8 +5,13 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/stagehouse/stagehouse/extension/api/apitest"
 )
 
 // answer is a response, read whole.
@@ -22,8 +27,34 @@ func (a answer) code() string {
 	return c
 }
 
-// client retries nothing and keeps connections alive, as a strict client does.
-func newClient(t *testing.T) *http.Client {
+// exchanges is the document of the API: what every client of these tests sends and is answered is held against it.
+var exchanges = sync.OnceValue(func() *apitest.Exchanges {
+	e, err := apitest.NewExchanges(readContract())
+	if err != nil {
+		panic(err)
+	}
+	return e
+})
+
+// readContract returns the document as it is committed.
+func readContract() []byte {
+	document, err := os.ReadFile(filepath.Join("..", "..", "schema", "openapi.json"))
+	if err != nil {
+		panic(err)
+	}
+	return document
+}
+
+// newClient retries nothing and keeps connections alive, as a strict client does.
+func newClient(t *testing.T) *http.Client { return newClientOn(t, &http.Transport{}) }
+
+func newClientOn(t *testing.T, tr *http.Transport) *http.Client {
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: exchanges().Transport(t, tr), Timeout: patience}
+}
+
+// newForeignClient is for servers of another contract.
+func newForeignClient(t *testing.T) *http.Client {
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: patience}

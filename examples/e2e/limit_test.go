@@ -40,10 +40,7 @@ func (s *server) acting(kind int) func() (bool, error) {
 			return f.str("type") == "unsubscribed", err
 		}
 	}
-	client := newClient(s.t)
-	if kind == 1 {
-		client.Transport.(*http.Transport).DisableKeepAlives = true
-	}
+	client := newClientOn(s.t, &http.Transport{DisableKeepAlives: kind == 1})
 	return func() (bool, error) {
 		a, err := s.try(client, "", http.MethodGet, "/api/agents", nil)
 		if err == nil && a.StatusCode != http.StatusOK && a.StatusCode != http.StatusTooManyRequests {

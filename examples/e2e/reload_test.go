@@ -118,7 +118,7 @@ func greeting(t *testing.T, address string) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := newClient(t).Do(req)
+	resp, err := newForeignClient(t).Do(req)
 	if err != nil {
 		return "", err
 	}

@@ -143,6 +143,20 @@ func (s *server) awaitPiece(c *http.Client, run string) {
 	})
 }
 
+// awaitTurn waits for the first turn of a conversation, and returns the id of its run.
+func (s *server) awaitTurn(c *http.Client, conversation string) (run string) {
+	s.t.Helper()
+	eventually(s.t, "the turn", func() error {
+		runs := s.do(c, http.StatusOK, http.MethodGet, "/api/runs?conversationId="+conversation, nil).json["runs"].([]any)
+		if len(runs) == 0 {
+			return errors.New("there is none")
+		}
+		run = runs[0].(map[string]any)["id"].(string)
+		return nil
+	})
+	return run
+}
+
 // TestAClientThatGoesAway: its turn goes on, unless it has said otherwise.
 func TestAClientThatGoesAway(t *testing.T) {
 	s, resume := slowly(t)
@@ -161,21 +175,12 @@ func TestAClientThatGoesAway(t *testing.T) {
 			gone := make(chan struct{})
 			go func() {
 				defer close(gone)
-				if resp, err := newClientOf(c).Do(req); err == nil {
+				if resp, err := newClient(t).Do(req); err == nil {
 					<-ctx.Done()
 					_ = resp.Body.Close()
 				}
 			}()
-			var run string
-			eventually(t, "the turn", func() error {
-				a := s.do(c, http.StatusOK, http.MethodGet, "/api/runs?conversationId="+conversation, nil)
-				runs := a.json["runs"].([]any)
-				if len(runs) == 0 {
-					return errors.New("there is none")
-				}
-				run = runs[0].(map[string]any)["id"].(string)
-				return nil
-			})
+			run := s.awaitTurn(c, conversation)
 			s.awaitPiece(c, run)
 			leave()
 			<-gone
@@ -185,11 +190,6 @@ func TestAClientThatGoesAway(t *testing.T) {
 			s.awaitRun(c, "/api/runs/"+run, status)
 		}
 	}
-}
-
-// newClientOf is a client with connections of its own.
-func newClientOf(c *http.Client) *http.Client {
-	return &http.Client{Transport: c.Transport.(*http.Transport).Clone(), Timeout: c.Timeout}
 }
 
 // events reads a stream of events to its end, and returns the types and the last id.
@@ -348,7 +348,7 @@ func TestARetryWhileTheFirstIsRunning(t *testing.T) {
 	answers := make(chan answer, 3)
 	for range cap(answers) {
 		go func() {
-			answers <- s.with(newClientOf(c), http.StatusOK, http.MethodPost, "/api/chat/send",
+			answers <- s.with(newClient(t), http.StatusOK, http.MethodPost, "/api/chat/send",
 				map[string]any{"agentId": "nyx", "conversationId": "c", "message": "Hello!"}, "Idempotency-Key", "k")
 		}()
 	}

@@ -31,7 +31,7 @@ func (s *server) dial() *socket {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	ws, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(s.base, "http")+"/ws", nil)
+	ws, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(s.base, "http")+"/ws", &websocket.DialOptions{HTTPClient: newClient(s.t)})
 	if err != nil {
 		s.t.Fatalf("dial: %v", err)
 	}
