@@ -9,6 +9,7 @@ CLIENTS ?= node,python
 BIN := bin
 
 .PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js contract swap bench clean
+.PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js browser swap bench clean
 
 build: ## the host, with the built-in extensions inside
 	$(GO) build -trimpath -o $(BIN)/stagehouse ./host/cmd/stagehouse
@@ -63,6 +64,8 @@ contract: export REDOCLY_SUPPRESS_UPDATE_NOTICE = true
 contract: build ## the published contract: its lints, and a client generated from it against the program
 	cd examples/contract && npm ci --no-audit --no-fund --ignore-scripts && npm run lint && \
 	  STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
+browser: build ## what browsers do with the API, in headless Chromium
+	cd examples/browser && npm ci --no-audit --no-fund && STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
 
 swap: build ## replaces, kills and restarts the program under load, and counts what clients see of it; needs Node and Python
 	cd examples/client-js && npm ci --no-audit --no-fund
@@ -74,3 +77,4 @@ bench: ## ratios against named baselines
 clean:
 	rm -rf $(BIN) plugins examples/e2e/node/node_modules examples/client-js/node_modules \
 	  examples/contract/node_modules examples/contract/build examples/contract/src/api.ts
+	rm -rf $(BIN) plugins examples/e2e/node/node_modules examples/client-js/node_modules examples/browser/node_modules

@@ -16,10 +16,11 @@ export class Host {
   #data = join(this.#dir, 'data');
   #process;
 
-  static async start() {
-    const host = new Host();
+  /** Starts one. api has keys of its block in the configuration. */
+  static async start(api = {}) {
+    const host = new this();
     const port = await freePort();
-    const config = { extensions: { api: { host: '127.0.0.1', port, rateLimit: { windowMs: 60_000, max: 100_000 } } } };
+    const config = { extensions: { api: { host: '127.0.0.1', port, rateLimit: { windowMs: 60_000, max: 100_000 }, ...api } } };
     writeFileSync(join(host.#dir, 'stagehouse.json'), JSON.stringify(config));
     host.url = `http://127.0.0.1:${port}`;
     await host.start();
@@ -27,7 +28,7 @@ export class Host {
   }
 
   async start() {
-    assert.ok(process.env.STAGEHOUSE, 'STAGEHOUSE must be the path of the program: make client-js');
+    assert.ok(process.env.STAGEHOUSE, 'STAGEHOUSE must be the path of the program; make sets it');
     const args = ['run', '--config', join(this.#dir, 'stagehouse.json'), '--data', this.#data];
     this.#process = spawn(process.env.STAGEHOUSE, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     let log = '';
