@@ -115,7 +115,9 @@ func (s *Server) seal(rc *fasthttp.RequestCtx) {
 	h := &rc.Response.Header
 	h.Set(HeaderRequestID, stateOf(rc).id)
 	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	h.Set(fiber.HeaderCacheControl, "no-store") // what one caller sees is not for another
+	if len(h.Peek(fiber.HeaderCacheControl)) == 0 {
+		h.Set(fiber.HeaderCacheControl, "no-store") // what one caller sees is not for another
+	}
 	if s.draining.Load() || last(rc) {
 		rc.SetConnectionClose()
 	}

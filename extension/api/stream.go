@@ -16,6 +16,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"github.com/stagehouse/stagehouse/extension/api/internal/problem"
@@ -103,7 +104,9 @@ func (s *Server) streaming(ctx context.Context, q schema.EventQuery, token strin
 			body = st
 		}
 		rc.SetContentType(eventStream)
-		rc.Response.Header.Set("X-Accel-Buffering", "no") // nginx would collect events until it has a bufferful
+		// Who compresses a stream on the way collects events until there is a bufferful: nginx, and then others.
+		rc.Response.Header.Set("X-Accel-Buffering", "no")
+		rc.Response.Header.Set(fiber.HeaderCacheControl, "no-store, no-transform")
 		rc.SetBodyStream(body, -1)
 	}}
 }

@@ -27,7 +27,7 @@ func TestStreamOpens(t *testing.T) {
 	for range 8 {
 		s := w.follow("/api/events", append(as("alice"), "Origin", "https://app.example")...)
 		for name, want := range map[string]string{
-			"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no",
+			"Content-Type": "text/event-stream", "Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no",
 			"X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "https://app.example",
 		} {
 			if got := s.resp.Header.Get(name); got != want {
