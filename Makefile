@@ -6,10 +6,12 @@ SWAPS ?= 100
 KILLS ?= 20
 RESTARTS ?= 3
 CLIENTS ?= node,python
+TEST_NGINX ?= /usr/sbin/nginx
 BIN := bin
 
 .PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js contract swap bench clean
 .PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js browser swap bench clean
+.PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js proxy browser swap bench clean
 
 build: ## the host, with the built-in extensions inside
 	$(GO) build -trimpath -o $(BIN)/stagehouse ./host/cmd/stagehouse
@@ -66,6 +68,12 @@ contract: build ## the published contract: its lints, and a client generated fro
 	  STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
 browser: build ## what browsers do with the API, in headless Chromium
 	cd examples/browser && npm ci --no-audit --no-fund && STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
+proxy: ## streams, sockets and swaps behind an nginx that the tests start with a configuration of their own
+	@test -x $(TEST_NGINX) || { echo "there is no $(TEST_NGINX): apt-get install nginx-light, or set TEST_NGINX to the path of one"; exit 1; }
+	TEST_NGINX=$(TEST_NGINX) $(GO) test -count=1 -run Nginx ./examples/e2e
+
+browser: build ## what browsers do with the API, in headless Chromium; needs nginx, too
+	cd examples/browser && npm ci --no-audit --no-fund && TEST_NGINX=$(TEST_NGINX) STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
 
 swap: build ## replaces, kills and restarts the program under load, and counts what clients see of it; needs Node and Python
 	cd examples/client-js && npm ci --no-audit --no-fund
