@@ -81,7 +81,8 @@ export class Host {
   }
 }
 
-async function freePort() {
+/** A port that is free, or was a moment ago. */
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();
