@@ -63,7 +63,7 @@ func (s *Server) problemOf(c *fiber.Ctx, err error) *problem.Problem {
 func (s *Server) textOf(c *fiber.Ctx, status int) string {
 	switch status {
 	case fiber.StatusNotFound:
-		return "There is nothing at this path. GET /openapi.json lists what there is."
+		return "There is nothing at this path. GET /openapi.json lists what there is, and /docs shows it."
 	case fiber.StatusMethodNotAllowed:
 		allow := string(c.Response().Header.Peek(fiber.HeaderAllow))
 		return fmt.Sprintf("This path does not know the method %.20s; it knows %s.", c.Method(), allow)

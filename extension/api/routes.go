@@ -61,6 +61,7 @@ func (s *Server) newApp() *fiber.App {
 		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 		return c.Send(document)
 	})
+	serveDocs(app, document, AsyncAPI)
 	return app
 }
 
