@@ -41,6 +41,7 @@ func (p *Program) banner(cfg *config.Config, h *host.Host, created string) error
 	}
 	if address != "" {
 		fmt.Fprintf(&b, "\nTry it:\n  curl -s -H \"Authorization: Bearer $(cat %s)\" http://%s/api/agents\n", shellQuote(tokenPath), address)
+		fmt.Fprintf(&b, "\nRead what the API can do:\n  http://%s/docs\n", address)
 		fmt.Fprintf(&b, "\nChat:\n  %s chat%s%s\n", self(), agentArg(cfg), p.dataFlag(cfg))
 	}
 	b.WriteString("\nCtrl-C stops it.\n")
