@@ -44,7 +44,14 @@ func serve(t *testing.T, b brain.Brain, block string) string {
 	if b != nil {
 		brains[local.BuiltinBrain] = func(context.Context, string, schema.Object) (brain.Brain, error) { return b, nil }
 	}
-	r, err := local.Open(t.Context(), local.Options{Dir: t.TempDir(), Brains: brains})
+	return serveLocal(t, local.Options{Brains: brains}, block)
+}
+
+// serveLocal is serve with the reference runtime as it is given.
+func serveLocal(t *testing.T, o local.Options, block string) string {
+	t.Helper()
+	o.Dir = t.TempDir()
+	r, err := local.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,17 +149,37 @@ func TestSendAndConversations(t *testing.T) {
 
 func TestMemory(t *testing.T) {
 	c, ctx := served(t, ""), t.Context()
-	m := schema.NewMemory{AgentID: "nyx", Content: "the cat is called Miro", Metadata: schema.Object{"a": "b"}, Shared: true}
+	importance, end := 0.9, time.Now().Add(time.Hour)
+	m := schema.NewMemory{
+		AgentID: "nyx", Content: "the cat is called Miro", Metadata: schema.Object{"a": "b"}, Shared: true,
+		Tags: []string{"pet", "name"}, Importance: &importance, ExpiresAt: &end,
+	}
 	item := must[schema.MemoryItem](t)(c.StoreMemory(ctx, m))
-	if !item.Shared || item.Metadata["a"] != "b" {
+	if !item.Shared || item.Metadata["a"] != "b" || len(item.Tags) != 2 || item.Importance != importance || item.ExpiresAt == nil {
 		t.Errorf("stored %+v", item)
 	}
-	if same := must[schema.MemoryItem](t)(c.Memory(ctx, "nyx", item.ID)); same.Content != m.Content {
-		t.Errorf("read %+v", same)
+	for _, agent := range []string{"nyx", ""} {
+		if same := must[schema.MemoryItem](t)(c.Memory(ctx, agent, item.ID)); same.Content != m.Content {
+			t.Errorf("read %+v", same)
+		}
 	}
 	hits := must[[]schema.MemoryHit](t)(c.SearchMemory(ctx, schema.MemoryQuery{AgentID: "nyx", Text: "cat?", Limit: 3}))
 	if len(hits) != 1 || hits[0].Memory.ID != item.ID || hits[0].Score <= 0 {
 		t.Errorf("found %+v", hits)
+	}
+	filter := schema.MemoryQuery{Tags: []string{"pet", "name"}, Metadata: []schema.MetadataEquals{{Key: "a", Value: "b"}}, MinImportance: 0.8}
+	if hits = must[[]schema.MemoryHit](t)(c.SearchMemory(ctx, filter)); len(hits) != 1 {
+		t.Errorf("with the filter: %+v", hits)
+	}
+	filter.MinImportance = 0.95
+	if hits = must[[]schema.MemoryHit](t)(c.SearchMemory(ctx, filter)); len(hits) != 0 {
+		t.Errorf("more important: %+v", hits)
+	}
+	if err := c.DeleteMemory(ctx, "", item.ID); err != nil {
+		t.Error(err)
+	}
+	if err := c.DeleteMemory(ctx, "nyx", item.ID); schema.CodeOf(err) != schema.CodeNotFound {
+		t.Errorf("deleted twice: %v", err)
 	}
 }
 
@@ -220,35 +247,10 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestLostAnswer: whether something may have been done is told apart by what was asked, and by how far it came.
-func TestLostAnswer(t *testing.T) {
-	cut := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
-	for name, x := range map[string]struct {
-		url     string
-		unknown bool
-	}{
-		"cut off":          {handled(t, cut), true},
-		"a proxy's answer": {answering(t, 502, "text/html", "<p>"), true},
-		"unavailable":      {answering(t, 503, "application/problem+json", `{"code":"unavailable"}`), true},
-		"accepted":         {answering(t, 504, "application/problem+json", `{"code":"deadline_exceeded","runId":"run_1"}`), false},
-		"refused":          {answering(t, 409, "application/problem+json", `{"code":"agent_not_running"}`), false},
-		"nobody there":     {"http://127.0.0.1:1", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := newClient(t, x.url)
-			if _, err := c.Send(t.Context(), client.Message{Text: "Hello!"}); err == nil || errors.Is(err, client.ErrUnknownOutcome) != x.unknown {
-				t.Errorf("Send: %v", err)
-			}
-			if _, err := c.Agents(t.Context(), schema.AgentQuery{}); err == nil || errors.Is(err, client.ErrUnknownOutcome) {
-				t.Errorf("Agents: %v", err)
-			}
-		})
-	}
-}
-
-// TestRateLimit: an error says when to try again, and a stream waits by itself.
+// TestRateLimit: an error says when to try again, and what tries again by itself waits for so long.
 func TestRateLimit(t *testing.T) {
-	c, ctx := served(t, `"rateLimit":{"windowMs":300,"max":2}`), t.Context()
+	address, ctx := "http://"+serve(t, nil, `"rateLimit":{"windowMs":300,"max":2}`), t.Context()
+	c := newClient(t, address, client.WithoutRetry())
 	var e *client.Error
 	for !errors.As(err(c.Agents(ctx, schema.AgentQuery{})), &e) {
 	}
@@ -256,6 +258,10 @@ func TestRateLimit(t *testing.T) {
 		t.Errorf("got %+v", e)
 	}
 	must[*client.Stream](t)(c.Events(ctx, client.Filter{})).Close()
+	patient := newClient(t, address)
+	for range 4 {
+		must[schema.AgentPage](t)(patient.Agents(ctx, schema.AgentQuery{}))
+	}
 }
 
 func err[T any](_ T, err error) error { return err }

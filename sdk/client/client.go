@@ -9,6 +9,9 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/stagehouse/stagehouse/schema"
 )
 
 // Client talks to one API server. It may be used by any number of goroutines.
@@ -94,6 +97,11 @@ func (c *Client) lifetime(ctx context.Context) (context.Context, context.CancelC
 		detach()
 		cancel(cause)
 	}
+}
+
+// comingAgain logs that a connection is lost.
+func (c *Client) comingAgain(err error, after time.Duration, place schema.Cursor) {
+	c.logger.Info("the connection to the server is lost; coming again", "error", err.Error(), "after", after, "place", place.String())
 }
 
 // url returns the address of a path of the API.

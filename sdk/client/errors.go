@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"mime"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,9 +12,10 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// ErrUnknownOutcome says that nobody here can know whether something was done that would be done twice if it was asked for
-// again: the answer to a message, or to a memory to store, has been lost. Look at the conversation, or the memories, before
-// you ask again.
+// ErrUnknownOutcome says that nobody here knows whether something was done: what was sent may have arrived, no answer has come, and
+// there will be no further try, because the context has ended, the client was closed, the token is refused from now on, or the
+// server did not answer as often as it was asked (see the package's documentation). To know it, ask again with the same
+// idempotency key, or look.
 var ErrUnknownOutcome = errors.New("client: it is not known whether it was done")
 
 // unknownOutcome marks an error that came instead of an answer.
@@ -27,11 +27,17 @@ type Error struct {
 	Code       schema.ErrorCode
 	Message    string              // for a person
 	Fields     []schema.FieldError // every wrong value
+	Details    schema.Object       // what else came with an error frame, by the names of package schema; nil = nothing
+	Retryable  bool                // whether the same request may succeed later
 	RetryAfter time.Duration       // when it makes sense to try again; 0 = unknown
 	RequestID  string              // finds the request in the log of the server
 
-	// Of a turn: with Send, one that was accepted and whose reply could not be given.
+	// Of a turn: with Send, one that was accepted and whose reply could not be given; with CodeConversationBusy, the one in the way.
 	RunID, ConversationID, AgentID string
+
+	// Of a routing that found nobody, which is CodeNoAgentFits.
+	Threshold  float64                 // the score that an agent needs
+	Candidates []schema.RouteCandidate // who was looked at, best first
 }
 
 // Error returns the code and the message.
@@ -39,21 +45,11 @@ func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
 // Unwrap returns the error without what only clients know.
 func (e *Error) Unwrap() error {
-	return &schema.Error{Code: e.Code, Message: e.Message, Fields: e.Fields, RetryAfter: e.RetryAfter}
+	return &schema.Error{Code: e.Code, Message: e.Message, Fields: e.Fields, Details: e.Details, RetryAfter: e.RetryAfter}
 }
 
 // final reports whether coming again with the same request would end the same way.
-func (e *Error) final() bool { return !e.Code.Retryable() && e.Code != schema.CodeInternal }
-
-// unsure reports whether an error of that code leaves open if something was done.
-func unsure(code schema.ErrorCode) bool {
-	switch code {
-	case schema.CodeInternal, schema.CodeUnavailable, schema.CodeDeadlineExceeded, schema.CodeCancelled:
-		return true
-	default:
-		return false
-	}
-}
+func (e *Error) final() bool { return !e.Retryable && e.Code != schema.CodeInternal }
 
 // notSent is an error that came before the server had all of what was to be sent: nothing can have been done.
 type notSent struct{ error }
@@ -63,27 +59,45 @@ func (e notSent) Unwrap() error { return e.error }
 // neverLeft reports whether the server cannot have had all of what was to be sent.
 func neverLeft(err error) bool {
 	var n notSent
-	var op *net.OpError
-	return errors.As(err, &n) || errors.As(err, &op) && op.Op == "dial"
+	return errors.As(err, &n)
 }
 
-// problem is an error on the wire: a problem document of REST, or an error frame.
+// problem is an error on the wire: a problem document of REST, or an error frame, which has the details in a member of that name.
 type problem struct {
 	Code           schema.ErrorCode    `json:"code"`
 	Detail         string              `json:"detail"`
 	Errors         []schema.FieldError `json:"errors"`
+	Retryable      *bool               `json:"retryable"`
 	RetryAfterMs   int64               `json:"retryAfterMs"`
 	RequestID      string              `json:"requestId"`
-	RunID          string              `json:"runId"`
 	ConversationID string              `json:"conversationId"`
 	AgentID        string              `json:"agentId"`
+	details
+	Details schema.Object `json:"details"`
+}
+
+// details are those that are known here.
+type details struct {
+	RunID      string                  `json:"runId"`
+	Threshold  float64                 `json:"threshold"`
+	Candidates []schema.RouteCandidate `json:"candidates"`
 }
 
 func (p problem) err() *Error {
-	return &Error{
-		Code: p.Code, Message: p.Detail, Fields: p.Errors, RetryAfter: time.Duration(p.RetryAfterMs) * time.Millisecond,
-		RequestID: p.RequestID, RunID: p.RunID, ConversationID: p.ConversationID, AgentID: p.AgentID,
+	e := &Error{
+		Code: p.Code, Message: p.Detail, Fields: p.Errors, Details: p.Details, Retryable: p.Code.Retryable(),
+		RetryAfter: time.Duration(p.RetryAfterMs) * time.Millisecond, RequestID: p.RequestID,
+		ConversationID: p.ConversationID, AgentID: p.AgentID,
 	}
+	if p.Retryable != nil {
+		e.Retryable = *p.Retryable
+	}
+	known := p.details
+	if b, err := json.Marshal(p.Details); err == nil {
+		_ = json.Unmarshal(b, &known) // what is of another form is still in Details
+	}
+	e.RunID, e.Threshold, e.Candidates = known.RunID, known.Threshold, known.Candidates
+	return e
 }
 
 // problemMediaType is that of an error document, see RFC 9457.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -15,14 +14,13 @@ type follower struct {
 	want  command       // what to subscribe to
 	place schema.Cursor // up to where everything has been seen; zero = nowhere yet
 
-	sock   *socket // nil = there is none at the moment
-	opened time.Time
-	gone   bool // the log does not reach back to the place, and the gap that says so has not come yet
-	retry  backoff
+	sock  *socket // nil = there is none at the moment
+	gone  bool    // the log does not reach back to the place, and the gap that says so has not come yet
+	retry backoff
 }
 
 func (c *Client) newFollower(want command, place schema.Cursor) *follower {
-	return &follower{c: c, want: want, place: place, retry: backoff{first: c.firstDelay, most: c.mostDelay}}
+	return &follower{c: c, want: want, place: place, retry: c.newBackoff()}
 }
 
 // begin opens the first socket. It gives up when the server is not there for as long as the settings say.
@@ -79,7 +77,8 @@ func (f *follower) open(ctx context.Context) error {
 		s.close()
 		return err
 	}
-	f.sock, f.opened = s, time.Now()
+	f.sock = s
+	f.retry.up()
 	return nil
 }
 
@@ -116,11 +115,8 @@ func (f *follower) lose(ctx context.Context, err error) error {
 	case l.final:
 		return l.cause
 	}
-	if !f.opened.IsZero() && time.Since(f.opened) > f.c.mostDelay {
-		f.retry.reset()
-	}
 	wait := f.retry.next(l.wait)
-	f.c.logger.Info("the connection to the server is lost; coming again", "error", err.Error(), "after", wait, "place", f.place.String())
+	f.c.comingAgain(err, wait, f.place)
 	return sleep(ctx, wait)
 }
 
@@ -139,7 +135,7 @@ func (f *follower) read(ctx context.Context) (schema.Event, error) {
 		if err != nil {
 			return schema.Event{}, err
 		}
-		if !fr.isEvent() {
+		if !fr.isPlace() {
 			continue
 		}
 		e, err := fr.event()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/coder/websocket"
 
@@ -39,6 +40,8 @@ type command struct {
 	ConversationID string             `json:"conversationId,omitempty"`
 	Message        string             `json:"message,omitempty"`
 	Context        schema.Object      `json:"context,omitempty"`
+	OnBusy         schema.OnBusy      `json:"onBusy,omitempty"`
+	IdempotencyKey string             `json:"idempotencyKey,omitempty"`
 }
 
 // Frames that come, beside events and errors.
@@ -59,6 +62,7 @@ type (
 		RunID          string                `json:"runId"`
 		AgentID        string                `json:"agentId"`
 		Route          *schema.RouteDecision `json:"route"`
+		Replayed       bool                  `json:"replayed"`
 	}
 )
 
@@ -66,7 +70,8 @@ type (
 type frame struct {
 	Type    string          `json:"type"`
 	ID      json.RawMessage `json:"id"`
-	PrevSeq *uint64         `json:"prevSeq"` // of an event
+	PrevSeq *uint64         `json:"prevSeq"` // of an event that is a place
+	RunID   string          `json:"runId"`
 	raw     []byte
 }
 
@@ -88,11 +93,21 @@ func parse(kind websocket.MessageType, b []byte) (frame, error) {
 // answers reports whether the frame is the answer to the command of that id.
 func (f frame) answers(id string) bool { return string(f.ID) == strconv.Quote(id) }
 
-// isEvent reports whether the frame stands for a place in the log.
-func (f frame) isEvent() bool { return f.PrevSeq != nil || f.Type == string(schema.EventGap) }
+// isPlace reports whether the frame stands for a place in the log.
+func (f frame) isPlace() bool { return f.PrevSeq != nil || f.Type == string(schema.EventGap) }
+
+// isEvent reports whether the frame is an event. Those of a turn that was asked for again need not be places.
+func (f frame) isEvent() bool {
+	return f.isPlace() || f.RunID != "" && strings.HasPrefix(f.Type, "chat:")
+}
+
+// untold reports whether the frame says that the server does not know any more what became of the run.
+func (f frame) untold(run string) bool { return f.Type == typeError && f.ID == nil && f.RunID == run }
 
 // wanted reports whether somebody may wait for the frame.
-func (f frame) wanted() bool { return f.Type == typeWelcome || f.ID != nil || f.isEvent() }
+func (f frame) wanted() bool {
+	return f.Type == typeWelcome || f.ID != nil || f.isEvent() || f.Type == typeError && f.RunID != ""
+}
 
 // as reads the frame into a value.
 func (f frame) as(v any) error {
@@ -116,7 +131,7 @@ func (f frame) event() (e schema.Event, err error) {
 	if err := f.as(&e); err != nil {
 		return e, err
 	}
-	if e.Cursor.IsZero() {
+	if e.Cursor.IsZero() && f.isPlace() {
 		return e, faulty("a %s has no id", f.Type)
 	}
 	if f.PrevSeq != nil {

@@ -21,7 +21,7 @@ func (c *Client) StoreMemory(ctx context.Context, m schema.NewMemory) (item sche
 		Importance *float64      `json:"importance,omitempty"`
 		ExpiresAt  *time.Time    `json:"expiresAt,omitempty"`
 	}(m)
-	err = c.call(ctx, request{verb: "store memory", method: http.MethodPost, path: "/api/memory/store", body: body, once: true}, &item)
+	err = c.call(ctx, request{verb: "store memory", method: http.MethodPost, path: "/api/memory/store", body: body}, &item)
 	return item, err
 }
 
@@ -44,9 +44,22 @@ func (c *Client) SearchMemory(ctx context.Context, q schema.MemoryQuery) ([]sche
 	return found.Results, err
 }
 
-// Memory returns one memory of an agent.
+// Memory returns one memory of an agent; "" = of whichever it is.
 func (c *Client) Memory(ctx context.Context, agentID, id string) (item schema.MemoryItem, err error) {
-	path := agentPath(agentID) + "/memories/" + url.PathEscape(id)
-	err = c.call(ctx, request{verb: "get memory", method: http.MethodGet, path: path, ids: []string{agentID, id}}, &item)
+	path, ids := memoryPath(agentID, id)
+	err = c.call(ctx, request{verb: "get memory", method: http.MethodGet, path: path, ids: ids}, &item)
 	return item, err
+}
+
+// DeleteMemory has an agent forget something; "" = whichever it is.
+func (c *Client) DeleteMemory(ctx context.Context, agentID, id string) error {
+	path, ids := memoryPath(agentID, id)
+	return c.call(ctx, request{verb: "delete memory", method: http.MethodDelete, path: path, ids: ids}, nil)
+}
+
+func memoryPath(agentID, id string) (path string, ids []string) {
+	if agentID == "" {
+		return "/api/memory/" + url.PathEscape(id), []string{id}
+	}
+	return agentPath(agentID) + "/memories/" + url.PathEscape(id), []string{agentID, id}
 }

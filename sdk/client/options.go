@@ -27,6 +27,7 @@ type settings struct {
 	mostDelay   time.Duration
 	heartbeat   time.Duration
 	openTimeout time.Duration
+	once        bool // nothing is asked for again
 }
 
 func defaults() settings {
@@ -55,9 +56,13 @@ func WithBackoff(first, most time.Duration) Option {
 // WithHeartbeat sets the time between two pings. A connection on which nothing comes for three of them is given up.
 func WithHeartbeat(every time.Duration) Option { return func(s *settings) { s.heartbeat = every } }
 
-// WithOpenTimeout sets how long Events and Chat try to reach a server that is not there. Once a stream or a turn is open, it
-// tries for as long as its context lives.
+// WithOpenTimeout sets how long Events and Chat try to reach a server that is not there. Once a stream is open, or the server may
+// have had a message, they try for as long as their context lives.
 func WithOpenTimeout(d time.Duration) Option { return func(s *settings) { s.openTimeout = d } }
+
+// WithoutRetry has every error told at once: a REST call is made once, and a message is sent once until it is accepted. What goes on
+// after that, streams and turns, comes again all the same.
+func WithoutRetry() Option { return func(s *settings) { s.once = true } }
 
 // check returns what is wrong with the settings.
 func (s *settings) check() error {

@@ -8,67 +8,67 @@ import (
 // Bounds of the sockets that wait for the next message.
 const (
 	maxIdle     = 8
-	idleTimeout = time.Minute // so that the place which a socket holds is not an old one
+	idleTimeout = time.Minute
 )
 
 // pool keeps sockets between two turns. Each carries one turn at a time, so that a turn that is read slowly holds up no other.
 // The zero pool is empty.
 type pool struct {
 	mu     sync.Mutex
-	idle   map[*follower]*time.Timer
+	idle   map[*talk]*time.Timer
 	closed bool
 }
 
 // put keeps a socket, or closes it if there are enough.
-func (p *pool) put(f *follower) {
+func (p *pool) put(t *talk) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle) >= maxIdle {
-		f.close()
+		t.close()
 		return
 	}
 	if p.idle == nil {
-		p.idle = map[*follower]*time.Timer{}
+		p.idle = map[*talk]*time.Timer{}
 	}
-	p.idle[f] = time.AfterFunc(idleTimeout, func() {
-		if p.remove(f) {
-			f.close()
+	p.idle[t] = time.AfterFunc(idleTimeout, func() {
+		if p.remove(t) {
+			t.close()
 		}
 	})
 }
 
 // take returns a socket that still stands, or nil. A frame that has come for nobody can only be about its end.
-func (p *pool) take() *follower {
+func (p *pool) take() *talk {
 	for {
-		f := p.any()
-		if f == nil {
+		t := p.any()
+		if t == nil {
 			return nil
 		}
 		select {
-		case <-f.sock.frames:
-			f.close()
+		case <-t.frames:
+			t.close()
 		default:
-			return f
+			return t
 		}
 	}
 }
 
-func (p *pool) any() *follower {
+func (p *pool) any() *talk {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for f, timer := range p.idle {
+	for t, timer := range p.idle {
 		timer.Stop()
-		delete(p.idle, f)
-		return f
+		delete(p.idle, t)
+		return t
 	}
 	return nil
 }
 
-func (p *pool) remove(f *follower) bool {
+func (p *pool) remove(t *talk) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, there := p.idle[f]
-	delete(p.idle, f)
+	_, there := p.idle[t]
+	delete(p.idle, t)
 	return there
 }
 
@@ -77,9 +77,9 @@ func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	for f, timer := range p.idle {
+	for t, timer := range p.idle {
 		timer.Stop()
-		f.close()
+		t.close()
 	}
 	p.idle = nil
 }

@@ -19,6 +19,7 @@ type Turn struct {
 	AgentID        string
 	Route          *schema.RouteDecision // how the agent was chosen, when it was
 
+	c       *Client
 	pump    *pump
 	reply   schema.Message // of a turn that is over
 	failure error
@@ -44,21 +45,10 @@ func (e *TurnError) Error() string {
 	return text
 }
 
-// follow returns the turn that a message has begun on the socket of f.
-func (c *Client) follow(ctx context.Context, f *follower, a ack) (*Turn, error) {
-	t := &Turn{RunID: a.RunID, ConversationID: a.ConversationID, AgentID: a.AgentID, Route: a.Route}
-	w := &watch{follower: f, began: f.sock, run: a}
-	// Frames of a turn come by themselves to the socket that it began on, and to another one only if that has subscribed.
-	f.want = command{Agents: []string{a.AgentID}, Events: []schema.EventType{"chat:*"}}
-	var err error
-	t.pump, err = c.pump(ctx, w.next, w.done)
-	return t, err
-}
-
 // Next returns the next event of the turn: chat:queued, chat:started, chat:delta and so on; the last one is chat:reply,
 // chat:failed or chat:cancelled, and after it comes io.EOF. Events come once and in order, over lost connections too; one of type
-// [schema.EventGap] says that the server does not have some of them any more. When ctx ends first, nothing is lost, and Next may
-// be called again.
+// [schema.EventGap] says that the server does not have some of them any more, and then what the last one says is all there is. The
+// last one has no Cursor when it is gone from the log itself. When ctx ends first, nothing is lost, and Next may be called again.
 func (t *Turn) Next(ctx context.Context) (schema.Event, error) {
 	e, err := t.pump.next(ctx)
 	if err == nil && e.Type.Terminal() {
@@ -111,6 +101,10 @@ func (t *Turn) Reply(ctx context.Context) (schema.Message, error) {
 		}
 	}
 }
+
+// Cancel ends the turn, and returns its run: what the agent had said until then is kept. The last event follows. A turn that is over
+// stays as it is.
+func (t *Turn) Cancel(ctx context.Context) (schema.Run, error) { return t.c.CancelRun(ctx, t.RunID) }
 
 // Close stops following the turn, which goes on on the server. It may be called again.
 func (t *Turn) Close() { t.pump.close() }
