@@ -12,10 +12,8 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// ErrUnknownOutcome says that nobody here knows whether something was done: what was sent may have arrived, no answer has come, and
-// there will be no further try, because the context has ended, the client was closed, the token is refused from now on, or the
-// server did not answer as often as it was asked (see the package's documentation). To know it, ask again with the same
-// idempotency key, or look.
+// ErrUnknownOutcome says that nobody here knows whether something was done: what was sent may have arrived, and the asking has ended
+// before an answer came; the package's documentation says when. Look, or send the message again with the same IdempotencyKey.
 var ErrUnknownOutcome = errors.New("client: it is not known whether it was done")
 
 // unknownOutcome marks an error that came instead of an answer.

@@ -133,6 +133,10 @@ func TestSameKey(t *testing.T) {
 	if one.ID != two.ID || first.RunID != second.RunID {
 		t.Errorf("the replies are %+v and %+v", one, two)
 	}
+	third := must[*client.Turn](t)(c.Chat(ctx, m)) // on another socket than those that have told of it
+	if three := must[schema.Message](t)(third.Reply(ctx)); three.ID != one.ID {
+		t.Errorf("the third reply is %+v", three)
+	}
 	m.Text = "Good-bye!"
 	if _, err := c.Chat(ctx, m); schema.CodeOf(err) != schema.CodeKeyReused {
 		t.Errorf("another message with the same key: %v", err)

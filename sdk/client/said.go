@@ -16,6 +16,7 @@ import (
 type said struct {
 	c       *Client
 	message command
+	named   bool // the key is the caller's, who may have used it before
 	tries   tries
 	giveUp  time.Time // when the server counts as not there, unless it may have had the message
 
@@ -35,10 +36,11 @@ func (c *Client) newSaid(m Message) *said {
 	if m.AgentID == "" {
 		message.Type = typeRoute
 	}
-	if message.IdempotencyKey == "" {
+	named := message.IdempotencyKey != ""
+	if !named {
 		message.IdempotencyKey = newKey()
 	}
-	return &said{c: c, message: message, tries: c.newTries(), giveUp: time.Now().Add(c.openTimeout)}
+	return &said{c: c, message: message, named: named, tries: c.newTries(), giveUp: time.Now().Add(c.openTimeout)}
 }
 
 // accept sends the message until it is accepted.
@@ -98,10 +100,12 @@ func (s *said) send(ctx context.Context) error {
 	return nil
 }
 
-// open returns a socket that nobody uses.
+// open returns a socket that nobody uses. One that has told of the turn before would not tell of it again.
 func (s *said) open(ctx context.Context) (*talk, error) {
-	if t := s.c.idle.take(); t != nil {
-		return t, nil
+	if !s.named {
+		if t := s.c.idle.take(); t != nil {
+			return t, nil
+		}
 	}
 	if s.hasty() {
 		var cancel context.CancelFunc

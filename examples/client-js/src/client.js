@@ -13,6 +13,7 @@ const DEFAULTS = {
   heartbeatMs: 15_000,
   buffer: 4096,
   retry: { baseMs: 250, maxMs: 15_000 },
+  withoutRetry: false,
 };
 
 /**
@@ -34,11 +35,13 @@ export class Client {
   /** @param {any} options */
   constructor({ url, token, webSocket = browserWebSocket, ...rest }) {
     this.#options = { ...DEFAULTS, ...rest, url: new URL('ws', directory(url)).href.replace(/^http/, 'ws'), token, loadWebSocket: webSocket };
-    this.#rest = new Rest({ url: directory(url), token, timeoutMs: this.#options.timeoutMs });
+    const { timeoutMs, retry, withoutRetry } = this.#options;
+    this.#rest = new Rest({ url: directory(url), token, timeoutMs, retry, withoutRetry });
     this.agents = this.#rest.agents;
+    this.runs = this.#rest.runs;
     this.conversations = this.#rest.conversations;
     this.memory = this.#rest.memory;
-    this.#turns = new Turns({ ...this.#options, conversation: (id) => this.#rest.conversations.get(id, { limit: 200 }) });
+    this.#turns = new Turns({ ...this.#options, runs: this.#rest.runs });
     this.#session = new Session(this.#turns, (name, value) => this.#emit(name, value));
   }
 
@@ -76,7 +79,7 @@ export class Client {
     return this.#emitter.on(name, listener);
   }
 
-  /** @param {{ agentId?: string, message: string, conversationId?: string, context?: object, signal?: AbortSignal }} order */
+  /** @param {{ agentId?: string, message: string, conversationId?: string, context?: object, onBusy?: string, idempotencyKey?: string, signal?: AbortSignal }} order */
   chat(order) {
     this.#check();
     const turn = this.#turns.begin(order);
@@ -85,11 +88,19 @@ export class Client {
   }
 
   /**
-   * @param {{ message: string, agentId?: string, conversationId?: string, context?: object }} order
-   * @param {{ timeoutMs?: number }} [options]
+   * @param {{ message: string, agentId?: string, conversationId?: string, context?: object, onBusy?: string, onDisconnect?: string, idempotencyKey?: string }} order
+   * @param {{ waitMs?: number, timeoutMs?: number }} [options]
    */
   send(order, options) {
     return this.#rest.send(order, options);
+  }
+
+  /**
+   * @param {string} message
+   * @param {object} [context]
+   */
+  route(message, context) {
+    return this.#rest.route(message, context);
   }
 
   close() {
@@ -102,6 +113,7 @@ export class Client {
     this.#connection = new Connection(this.#options, {
       begin: (socket) => session.begin(socket),
       frame: (frame) => session.take(frame),
+      complain: (error) => session.complain(error),
       ended: () => session.ended(),
       stopped: (error) => this.#end(error),
       emit: (name, value) => this.#emit(name, value),

@@ -19,6 +19,7 @@ const CLOSE_LIMIT = 4429;
  * @typedef {object} Owner
  * @property {(socket: Socket) => void} begin
  * @property {(frame: any) => void} frame
+ * @property {(error: ProblemError) => void} complain
  * @property {() => void} ended
  * @property {(error: Error | undefined) => void} stopped
  * @property {(name: string, value: unknown) => void} emit
@@ -157,6 +158,7 @@ export class Connection {
         this.#retryAfterMs = frame.retryAfterMs ?? 0;
         return this.#owner.emit('draining', frame);
       case 'error': // about no command: a close frame may follow that says less
+        if (this.#begun) this.#owner.complain(new ProblemError(frame));
         return this.#owner.emit('problem', new ProblemError(frame));
       default:
         if (this.#begun) this.#owner.frame(frame);

@@ -29,8 +29,12 @@ export class ProblemError extends StagehouseError {
     this.errors = problem.errors ?? [];
     this.requestId = problem.requestId ?? '';
     this.retryAfterMs = problem.retryAfterMs ?? 0;
-    this.runId = problem.runId ?? '';
-    this.conversationId = problem.conversationId ?? '';
+    this.details = problem.details ?? {};
+    const known = { ...this.details, ...problem };
+    this.runId = known.runId ?? '';
+    this.conversationId = known.conversationId ?? '';
+    this.threshold = known.threshold ?? 0;
+    this.candidates = known.candidates ?? [];
   }
 }
 

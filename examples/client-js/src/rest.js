@@ -1,105 +1,169 @@
-import { ConnectionError, ProblemError, StagehouseError } from './errors.js';
+import { Caller } from './caller.js';
+import { ProblemError, TurnError } from './errors.js';
+import { newKey } from './tries.js';
+import { untilEnd } from './wait.js';
 
-/** The REST calls of the API. Every one rejects with a ProblemError where the server says no. */
+const AGENTS = 'api/agents';
+const CONVERSATIONS = 'api/chat/conversations';
+const RUNS = 'api/runs';
+
+/** How long one request for a reply may take: the server waits two minutes, unless it is told otherwise. */
+const REPLY_MS = 130_000;
+
+/** The routes of the API. types/index.d.ts says what each promises. */
 export class Rest {
-  #base;
-  #token;
-  #timeoutMs;
+  #caller;
 
-  /** @param {{ url: string, token?: string | (() => string | Promise<string>), timeoutMs: number }} options the url ends in a slash */
-  constructor({ url, token, timeoutMs }) {
-    this.#base = url;
-    this.#token = token;
-    this.#timeoutMs = timeoutMs;
-    const agent = (/** @type {string} */ id, rest = '') => `api/agents/${encodeURIComponent(id)}${rest}`;
-    this.agents = {
-      list: (query = {}) => this.#get('api/agents', query),
-      get: (/** @type {string} */ id) => this.#get(agent(id)),
-      update: (/** @type {string} */ id, /** @type {object} */ patch, /** @type {{ ifRevision?: number }} */ { ifRevision } = {}) =>
-        this.#call('PUT', agent(id), { body: patch, headers: ifRevision === undefined ? {} : { 'If-Match': `"${ifRevision}"` } }),
-      start: (/** @type {string} */ id) => this.#call('POST', agent(id, '/start'), { repeatable: true }),
-      stop: (/** @type {string} */ id) => this.#call('POST', agent(id, '/stop'), { repeatable: true }),
-    };
-    this.conversations = {
-      list: (query = {}) => this.#get('api/chat/conversations', query),
-      get: (/** @type {string} */ id, query = {}) => this.#get(`api/chat/conversations/${encodeURIComponent(id)}`, query),
-    };
-    this.memory = {
-      store: (/** @type {object} */ memory) => this.#call('POST', 'api/memory/store', { body: memory }),
-      search: (/** @type {{ q: string }} */ query) => this.#get('api/memory/search', query),
-      get: (/** @type {string} */ agentId, /** @type {string} */ id) => this.#get(agent(agentId, `/memories/${encodeURIComponent(id)}`)),
-    };
+  /** @param {ConstructorParameters<typeof Caller>[0]} options */
+  constructor(options) {
+    this.#caller = new Caller(options);
+    this.agents = agents(this.#caller);
+    this.conversations = conversations(this.#caller);
+    this.memory = memory(this.#caller);
+    this.runs = runs(this.#caller);
   }
 
   /**
-   * Sends a message and waits for the reply, without a socket.
+   * @param {string} message
+   * @param {object} [context]
+   */
+  route(message, context) {
+    return this.#caller.call('POST', 'api/chat/route', { body: { message, context }, reads: true });
+  }
+
+  /**
+   * Sends a message, once, and waits for the reply: the server does so for a while only, and then the next request waits for the
+   * same turn.
    *
-   * @param {{ message: string, agentId?: string, conversationId?: string, context?: object }} order
-   * @param {{ timeoutMs?: number }} [options] the server waits two minutes for the reply, unless it is told otherwise
+   * @param {{ message: string, idempotencyKey?: string, agentId?: string, conversationId?: string, context?: object, onBusy?: string, onDisconnect?: string }} order
+   * @param {{ waitMs?: number, timeoutMs?: number }} [options]
    */
-  send(order, { timeoutMs = 130_000 } = {}) {
-    return this.#call('POST', 'api/chat/send', { body: order, timeoutMs });
-  }
-
-  /**
-   * @param {string} path
-   * @param {Record<string, any>} [query]
-   */
-  #get(path, query = {}) {
-    const search = new URLSearchParams();
-    for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value));
-    return this.#call('GET', search.size ? `${path}?${search}` : path, { repeatable: true });
-  }
-
-  /**
-   * @param {string} method
-   * @param {string} path
-   * @param {{ body?: object, headers?: Record<string, string>, repeatable?: boolean, timeoutMs?: number }} options
-   *   repeatable: nothing is the worse for it if it happens twice
-   */
-  async #call(method, path, { body, headers, repeatable = false, timeoutMs = this.#timeoutMs }) {
-    const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
-    let response, text;
-    try {
-      response = await fetch(new URL(path, this.#base), {
-        method,
-        headers: { ...(token && { Authorization: `Bearer ${token}` }), ...(body && { 'Content-Type': 'application/json' }), ...headers },
-        body: body && JSON.stringify(body),
-        signal: AbortSignal.timeout(timeoutMs),
+  async send({ idempotencyKey = newKey(), ...body }, { waitMs, timeoutMs = Infinity } = {}) {
+    /** @type {Record<string, string>} */
+    const headers = waitMs === undefined ? {} : { Prefer: waitMs < 1000 ? 'respond-async' : `wait=${Math.floor(waitMs / 1000)}` };
+    const goesOn = async (/** @type {ProblemError} */ error) => !over(await this.runs.get(error.runId));
+    const until = Date.now() + timeoutMs;
+    /** @type {any} */
+    let took;
+    for (;;) {
+      const options = { body, headers, key: idempotencyKey, tryMs: REPLY_MS, timeoutMs: until - Date.now(), goesOn };
+      const answer = await this.#caller.call('POST', 'api/chat/send', options).catch((error) => {
+        if (!took || error instanceof ProblemError) throw error;
+        throw new TurnError('deadline_exceeded', `There was no reply in ${timeoutMs} ms; the turn goes on.`, { ...took, cause: error });
       });
-      text = await response.text();
-    } catch (cause) {
-      throw broken(`${method} ${path}`, repeatable, cause);
+      if (answer.reply || waitMs !== undefined) return answer;
+      took = answer;
     }
-    return answer(response, text);
   }
 }
 
+/** @param {{ status: string }} run */
+function over({ status }) {
+  return ['completed', 'failed', 'cancelled'].includes(status);
+}
+
+/** @param {Caller} caller */
+function runs(caller) {
+  const path = (/** @type {string} */ id, rest = '') => `${RUNS}/${encodeURIComponent(id)}${rest}`;
+  const get = (/** @type {string} */ id) => caller.get(path(id));
+  const list = (query = {}) => caller.get(RUNS, query);
+  return {
+    get, list,
+    all: (query = {}) => each(list, query, 'runs'),
+    cancel: (/** @type {string} */ id) => caller.call('POST', path(id, '/cancel')),
+    wait: async (/** @type {string} */ id, /** @type {{ signal?: AbortSignal }} */ { signal } = {}) => {
+      for (;;) {
+        signal?.throwIfAborted();
+        const run = await get(id);
+        if (over(run)) return run;
+        await untilEnd(caller, id, signal);
+      }
+    },
+  };
+}
+
+/** @param {Caller} caller */
+function agents(caller) {
+  const path = (/** @type {string} */ id, rest = '') => `${AGENTS}/${encodeURIComponent(id)}${rest}`;
+  const list = (query = {}) => caller.get(AGENTS, query);
+  return {
+    list,
+    all: (query = {}) => each(list, query, 'agents'),
+    get: (/** @type {string} */ id) => caller.get(path(id)),
+    create: (/** @type {object} */ agent) => caller.call('POST', AGENTS, { body: agent }),
+    update: (/** @type {string} */ id, /** @type {object} */ patch, /** @type {Condition} */ condition = {}) =>
+      caller.call('PATCH', path(id), { body: patch, headers: ifMatch(condition) }),
+    delete: (/** @type {string} */ id, /** @type {Condition} */ condition = {}) => caller.call('DELETE', path(id), { headers: ifMatch(condition) }),
+    start: (/** @type {string} */ id) => caller.call('POST', path(id, '/start')),
+    stop: (/** @type {string} */ id) => caller.call('POST', path(id, '/stop')),
+  };
+}
+
+/** @param {Caller} caller */
+function conversations(caller) {
+  const path = (/** @type {string} */ id) => `${CONVERSATIONS}/${encodeURIComponent(id)}`;
+  const get = (/** @type {string} */ id, query = {}) => caller.get(path(id), query);
+  const list = (query = {}) => caller.get(CONVERSATIONS, query);
+  return {
+    get, list,
+    all: (query = {}) => each(list, query, 'conversations'),
+    messages: (/** @type {string} */ id, query = {}) => messages((q) => get(id, q), query),
+    create: (conversation = {}) => caller.call('POST', CONVERSATIONS, { body: conversation }),
+    update: (/** @type {string} */ id, /** @type {object} */ patch, /** @type {Condition} */ condition = {}) =>
+      caller.call('PATCH', path(id), { body: patch, headers: ifMatch(condition) }),
+    delete: (/** @type {string} */ id, /** @type {Condition} */ condition = {}) => caller.call('DELETE', path(id), { headers: ifMatch(condition) }),
+  };
+}
+
+/** @param {Caller} caller */
+function memory(caller) {
+  const path = (/** @type {string} */ agentId, /** @type {string} */ id) =>
+    agentId ? `${AGENTS}/${encodeURIComponent(agentId)}/memories/${encodeURIComponent(id)}` : `api/memory/${encodeURIComponent(id)}`;
+  return {
+    store: (/** @type {object} */ memory) => caller.call('POST', 'api/memory/store', { body: memory }),
+    search: (/** @type {Record<string, any>} */ { tags, metadata = {}, ...query }) =>
+      caller.get('api/memory/search', { ...query, tag: tags, ...Object.fromEntries(Object.entries(metadata).map(([k, v]) => [`metadata.${k}`, v])) }),
+    get: (/** @type {string} */ agentId, /** @type {string} */ id) => caller.get(path(agentId, id)),
+    delete: (/** @type {string} */ agentId, /** @type {string} */ id) => caller.call('DELETE', path(agentId, id)),
+  };
+}
+
+/** @typedef {{ ifRevision?: number }} Condition */
+
 /**
- * Words the failure of a request to which there was no answer.
+ * @param {Condition} condition
+ * @returns {Record<string, string>}
+ */
+function ifMatch({ ifRevision }) {
+  return ifRevision === undefined ? {} : { 'If-Match': `"${ifRevision}"` };
+}
+
+/**
+ * Yields what is on one page after the other.
  *
- * @param {string} what
- * @param {boolean} repeatable
- * @param {unknown} cause
+ * @param {(query: object) => Promise<any>} list
+ * @param {object} query
+ * @param {string} member of a page that has the things
  */
-function broken(what, repeatable, cause) {
-  const why = `There was no answer to ${what}: ${/** @type {Error} */ (cause).message}.`;
-  if (repeatable) return new ConnectionError('unavailable', `${why} Try again.`, { retryable: true, cause });
-  return new ConnectionError('unknown_outcome', `${why} It may have been carried out; look before you try again.`, { cause });
+async function* each(list, query, member) {
+  for (let page, more = {}; !page || page.nextCursor; more = { cursor: page.nextCursor }) {
+    page = await list({ ...query, ...more });
+    yield* page[member];
+  }
 }
 
 /**
- * @param {Response} response
- * @param {string} text
+ * Yields messages: the newest first, or those after since, in order.
+ *
+ * @param {(query: object) => Promise<any>} get
+ * @param {{ since?: string }} query
  */
-function answer(response, text) {
-  let body;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    throw new StagehouseError('internal', `The answer (status ${response.status}) is not JSON. Is ${response.url} a stagehouse server?`);
+async function* messages(get, { since, ...query }) {
+  let page = await get({ ...query, since });
+  for (;;) {
+    yield* since ? page.messages : page.messages.reverse();
+    const cursor = since ? page.prevCursor : page.nextCursor;
+    if (!cursor) return;
+    page = await get({ ...query, cursor });
   }
-  if (response.ok) return body;
-  const seconds = Number(response.headers.get('Retry-After') ?? 0);
-  throw new ProblemError({ status: response.status, code: 'internal', ...body, retryAfterMs: seconds * 1000 });
 }

@@ -7,7 +7,8 @@ import { Place } from './place.js';
  *
  * Every socket begins with one subscribe that names the place: with since, and wide enough for everything that is to go on, or,
  * if there is nothing, for no event at all, which still tells where the log is. The server replays only for that first one. The
- * subscriptions that are new then follow, each by itself, so that one which is refused is nobody else's trouble.
+ * subscriptions that are new then follow, each by itself, so that one which is refused is nobody else's trouble, and the messages whose
+ * turns are not over.
  */
 export class Session {
   #place = new Place();
@@ -23,7 +24,6 @@ export class Session {
   #connection;
   /** @type {import('./socket.js').Socket | undefined} the one that has resumed */
   #socket;
-  #carried = false;
 
   /**
    * @param {import('./turns.js').Turns} turns
@@ -62,7 +62,7 @@ export class Session {
   unsubscribe(subscription) {
     this.#confirmed.delete(subscription);
     this.#asked.delete(subscription);
-    if (this.#confirmed.size || this.#asked.size || this.#carried) return;
+    if (this.#confirmed.size || this.#asked.size) return;
     this.#socket?.request({ type: 'unsubscribe' }, () => {}, () => {});
   }
 
@@ -72,21 +72,19 @@ export class Session {
    * @param {import('./socket.js').Socket} socket
    */
   begin(socket) {
-    const turns = this.#turns.filters();
-    const filters = [...[...this.#confirmed].map((s) => s.filter), ...turns];
+    const filters = [...this.#confirmed].map((s) => s.filter);
     const since = filters.length ? this.#place.id : '';
-    this.#carried = turns.length > 0;
     const command = { type: 'subscribe', ...Filter.union(filters).lists(), ...(since && { since }) };
     socket.request(command, (answer) => this.#resumed(socket, since, answer), (error) => this.#refused(socket, error));
   }
 
   /**
-   * Takes a frame that is no answer.
+   * Takes a frame that is no answer. Of a turn that was asked for again, frames may come that are no place in the log.
    *
    * @param {any} frame
    */
   take(frame) {
-    if (frame.seq === undefined) return; // of a later version of the protocol
+    if (frame.prevSeq === undefined && frame.type !== 'gap') return this.#turns.take(frame);
     switch (this.#place.pass(frame)) {
       case 'again':
         return;
@@ -96,9 +94,19 @@ export class Session {
     this.#give(frame);
   }
 
+  /**
+   * Takes an error that is about no command.
+   *
+   * @param {ProblemError} error
+   */
+  complain(error) {
+    if (error.runId) this.#turns.untold(error.runId, error);
+  }
+
   /** The socket is no more. */
   ended() {
     this.#socket = undefined;
+    this.#turns.lost();
   }
 
   /**
@@ -117,7 +125,7 @@ export class Session {
     const socket = this.#socket;
     if (!socket) return;
     for (const s of this.#asked) if (!this.#asking.has(s)) this.#ask(socket, s);
-    this.#turns.send(socket);
+    this.#turns.send(socket, { flush: () => this.flush(), again: (reason) => this.#connection?.again(reason) });
   }
 
   /** @param {any} event */
@@ -127,7 +135,7 @@ export class Session {
     const takers = [...this.#confirmed].filter((s) => gap || s.filter.lets(event));
     for (const s of takers) s.push(event);
     if (gap || takers.length) this.#emit(event.type, event);
-    if (gap) void this.#turns.lookUp();
+    if (gap && this.#turns.told) this.#connection?.again('events are gone that may have been the ends of turns');
   }
 
   /**
@@ -139,22 +147,10 @@ export class Session {
     if (!since) this.#place.take(answer.head);
     else if (!answer.recovered) this.#place.breaks();
     for (const s of this.#confirmed) s.confirm(answer);
-    const ready = () => this.#ready(socket, since ? answer.recovered : undefined);
-    if (!since) return ready();
-    // Answered behind the replay, as every command is: by then the log has told what was accepted.
-    socket.request({ type: 'unsubscribe', agents: [], events: [] }, ready, (error) => this.#retry(error));
-  }
-
-  /**
-   * @param {import('./socket.js').Socket} socket
-   * @param {boolean | undefined} recovered
-   */
-  #ready(socket, recovered) {
-    this.#turns.settle();
     this.#socket = socket;
     this.#connection?.ready();
     this.flush();
-    this.#emit('open', { ...(recovered !== undefined && { recovered }) });
+    this.#emit('open', { ...(since && { recovered: answer.recovered }) });
   }
 
   /**
@@ -165,10 +161,9 @@ export class Session {
    */
   #refused(socket, error) {
     if (this.#retry(error)) return;
-    if (!this.#confirmed.size && !this.#carried) return this.#connection?.stop(error);
+    if (!this.#confirmed.size) return this.#connection?.stop(error);
     for (const s of this.#confirmed) s.end(error);
     this.#confirmed.clear();
-    this.#turns.end(error);
     this.begin(socket);
   }
 

@@ -1,16 +1,11 @@
 import { Deferred } from './deferred.js';
 import { TurnError } from './errors.js';
-import { Filter } from './filter.js';
 import { Stream } from './stream.js';
-
-/** Begins the ids of conversations that are made here. */
-const OWN_CONVERSATION = 'js-';
-
-/** Begins the ids of conversations that the server makes. */
-const SERVER_CONVERSATION = 'conv_';
+import { newKey } from './tries.js';
 
 /**
- * One message and what comes of it. It outlives the socket that it was sent on.
+ * One message and what comes of it. It outlives the socket that it was sent on: on every one that it is sent on again, with the same
+ * key, the server tells of the turn from the beginning, and what has come before is left out here.
  *
  * @implements {AsyncIterable<string>}
  */
@@ -18,23 +13,34 @@ export class Turn {
   #accepted = new Deferred();
   #reply = new Deferred();
   #settle;
+  #cancel;
   #over = false;
+  #epoch = '';
+  #seq = 0;
 
   /** Of the turn, once it is accepted. */
   runId = '';
+  /** Whether the message was sent on the socket that there is. */
+  sent = false;
+  /** Whether it waits before it is sent again. */
+  pausing = false;
 
   /**
-   * @param {{ agentId?: string, message: string, conversationId?: string, context?: object }} order
-   * @param {{ limit: number, onSettle: (turn: Turn) => void }} options onSettle is called once, when it is over
+   * @param {{ agentId?: string, message: string, conversationId?: string, context?: object, onBusy?: string, idempotencyKey?: string }} order
+   * @param {{ limit: number, tries: import('./tries.js').Tries, cancel: (runId: string) => Promise<any>, onSettle: (turn: Turn) => void }} options
+   *   onSettle is called once, when it is over
    */
-  constructor({ agentId, message, conversationId, context }, { limit, onSettle }) {
+  constructor({ agentId, message, conversationId, context, onBusy, idempotencyKey }, { limit, tries, cancel, onSettle }) {
     this.agentId = agentId ?? '';
-    this.conversationId = conversationId ?? newConversation();
+    this.conversationId = conversationId ?? `js-${newKey()}`;
     this.deltas = new Stream({ limit });
+    this.named = idempotencyKey !== undefined;
+    this.tries = tries;
     this.#settle = onSettle;
+    this.#cancel = cancel;
     this.command = {
       type: agentId ? 'chat:message' : 'chat:route', message, conversationId: this.conversationId,
-      ...(agentId && { agentId }), ...(context && { context }),
+      ...(agentId && { agentId }), ...(context && { context }), ...(onBusy && { onBusy }), idempotencyKey: idempotencyKey ?? newKey(),
     };
   }
 
@@ -52,9 +58,20 @@ export class Turn {
     return this.#over;
   }
 
+  /** Whether it may have been accepted, and nobody here knows. */
+  get doubtful() {
+    return !this.runId && (this.sent || this.tries.open);
+  }
+
   /** The pieces of the reply, as they are formed. */
   [Symbol.asyncIterator]() {
     return this.deltas;
+  }
+
+  /** Ends the turn, once it is accepted, and resolves with its run. */
+  async cancel() {
+    const { runId } = await this.#accepted.promise;
+    return this.#cancel(runId);
   }
 
   /** @param {{ runId: string, agentId: string, conversationId: string, route?: object }} ack */
@@ -66,11 +83,12 @@ export class Turn {
   }
 
   /**
-   * Takes a chat event of this turn.
+   * Takes a chat event of this turn. The last one need not have a place any more.
    *
    * @param {any} event
    */
   take(event) {
+    if (event.id !== undefined && !this.#isNew(event)) return;
     switch (event.type) {
       case 'chat:delta':
         return this.deltas.push(event.delta);
@@ -80,6 +98,18 @@ export class Turn {
       case 'chat:cancelled':
         return this.fail(ended(event));
     }
+  }
+
+  /**
+   * Ends as a run has ended, of which nothing has come here: the whole reply is one piece.
+   *
+   * @param {any} run
+   */
+  finishAs({ status, reason, error, reply }) {
+    if (this.#over) return;
+    if (status !== 'completed') return this.take({ type: `chat:${status}`, reason, error, runId: this.runId, conversationId: this.conversationId });
+    this.deltas.push(reply.content);
+    this.finish(reply);
   }
 
   /** @param {any} reply */
@@ -96,31 +126,23 @@ export class Turn {
   }
 
   /**
-   * Fails a turn of which nobody here can say any more what becomes of it.
+   * Fails a turn whose end will not be seen here: with the error, unless the message was accepted or may have been.
    *
-   * @param {string} why
-   * @param {unknown} [cause]
+   * @param {Error} error
    */
-  lose(why, cause) {
+  leave(error) {
     const { runId, conversationId } = this;
-    const what = runId ? 'The message was accepted; its reply will be in the conversation' : 'The message may have been accepted. Look into the conversation before you send it again';
-    this.fail(new TurnError('unknown_outcome', `${why} ${what}.`, { cause, runId, conversationId }));
+    if (!runId && !this.doubtful) return this.fail(error);
+    const what = runId ? 'The message was accepted, and the turn goes on' : 'The message may have been accepted; sent again with the same idempotencyKey, it is accepted once';
+    this.fail(new TurnError(runId ? /** @type {any} */ (error).code : 'unknown_outcome', `${error.message} ${what}.`, { cause: error, runId, conversationId }));
   }
 
-  /**
-   * Reports whether an event says that this message, whose ack was lost, was accepted. The id of its conversation is nobody
-   * else's; so it could only be another one if the same words were sent there twice at that moment.
-   *
-   * @param {any} event
-   */
-  isQueuedBy(event) {
-    const unmistakable = this.conversationId.startsWith(OWN_CONVERSATION) || this.conversationId.startsWith(SERVER_CONVERSATION);
-    return unmistakable && event.conversationId === this.conversationId && event.message?.content === this.command.message;
-  }
-
-  /** What a new socket must let through for this turn: the server does not know that it is ours. */
-  filter() {
-    return new Filter({ agents: this.agentId ? [this.agentId] : undefined, events: ['chat:*'] });
+  /** @param {{ id: string, seq: number }} event */
+  #isNew({ id, seq }) {
+    const epoch = id.slice(0, id.lastIndexOf('-'));
+    if (epoch === this.#epoch && seq <= this.#seq) return false;
+    [this.#epoch, this.#seq] = [epoch, seq];
+    return true;
   }
 
   /** @param {unknown} [error] */
@@ -152,10 +174,4 @@ function codeOf(type, reason) {
   if (reason === 'agent_stopped') return 'agent_not_running';
   if (reason === 'host_restarted' || reason === 'host_shutdown') return 'unavailable';
   return type === 'chat:cancelled' ? 'cancelled' : 'internal';
-}
-
-/** An id that nobody else has; a page that is not served over TLS has no crypto.randomUUID. */
-function newConversation() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return OWN_CONVERSATION + Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { Client } from '@stagehouse/client';
-import { Script, event } from './helpers/script.js';
+import { Script, event, turn } from './helpers/script.js';
 
 const open = [];
 afterEach(() => open.splice(0).forEach((o) => o.close()));
@@ -101,7 +101,6 @@ test('a gap comes through every subscription, and the place is behind it', async
       peer.answer(first, { type: 'subscribed', agents: ['*'], events: [], head: 'f-9', recovered: false });
       peer.send({ type: 'gap', id: 'f-4', seq: 4, requested: 'e-10', firstAvailable: 'f-5', head: 'f-9' });
       peer.send(event(7, 4, { id: 'f-7' }));
-      peer.answer(await peer.expect('unsubscribe'), { type: 'unsubscribed' });
     },
   ]);
   const opened = happening(client, 'open');
@@ -205,68 +204,6 @@ test('a server that lets nobody in: another attempt, and in the end an error', a
   assert.ok(script.sockets >= 1);
 });
 
-test('an ack that was lost with the socket: the log tells that the message was accepted', async () => {
-  const { client } = await meet([
-    async (peer) => {
-      await peer.open();
-      await peer.expect('chat:message');
-      peer.cut();
-    },
-    async (peer) => {
-      const first = await peer.greet();
-      assert.deepEqual([first.since, first.agents, first.events], ['e-10', ['nyx'], ['chat:*']]);
-      peer.answer(first, { type: 'subscribed', agents: ['nyx'], events: [], head: 'e-30', recovered: true });
-      const { conversationId } = turn;
-      const mine = { conversationId, runId: 'run_1' };
-      peer.send(event(12, 10, { type: 'chat:queued', runId: 'run_0', conversationId: 'another', message: { content: 'Hello!' } }));
-      peer.send(event(13, 12, { type: 'chat:queued', ...mine, message: { content: 'Hello!' } }));
-      peer.send(event(14, 13, { type: 'chat:delta', ...mine, delta: 'Hi' }));
-      peer.answer(await peer.expect('unsubscribe'), { type: 'unsubscribed' });
-      peer.send(event(31, 14, { type: 'chat:reply', ...mine, reply: { content: 'Hi', runId: 'run_1' } }));
-    },
-  ]);
-  await client.connect();
-  const turn = client.chat({ agentId: 'nyx', message: 'Hello!' });
-  assert.equal((await turn.reply).content, 'Hi');
-  assert.equal((await turn.accepted).runId, 'run_1');
-  assert.deepEqual((await turn.deltas.next()).value, 'Hi');
-});
-
-for (const conversationId of [undefined, 'mine']) {
-  test(`an ack that was lost, and nothing in the log (conversation ${conversationId ?? 'of its own'}): the outcome is unknown, and nothing is sent again`, async () => {
-    const { client, script } = await meet([
-      async (peer) => {
-        await peer.open();
-        await peer.expect('chat:message');
-        peer.cut();
-      },
-      async (peer) => {
-        const first = await peer.greet();
-        peer.answer(first, { type: 'subscribed', agents: ['nyx'], events: [], head: 'e-30', recovered: true });
-        peer.send(event(13, 10, { type: 'chat:queued', conversationId: 'mine', runId: 'run_9', message: { content: 'Hello!' } }));
-        peer.answer(await peer.expect('unsubscribe'), { type: 'unsubscribed' });
-        assert.equal((await peer.ack({ runId: 'run_2' })).message, 'the next one');
-      },
-    ]);
-    await client.connect();
-    const turn = client.chat({ agentId: 'nyx', message: 'Hello!', conversationId });
-    await assert.rejects(turn.reply, (e) => e.code === 'unknown_outcome' && !e.retryable && e.conversationId === turn.conversationId);
-    await assert.rejects(turn.accepted, { code: 'unknown_outcome' });
-    await assert.rejects(turn.deltas.next(), { code: 'unknown_outcome' });
-    await client.chat({ agentId: 'nyx', message: 'the next one' }).accepted;
-    await script.done;
-  });
-}
-
-test('an error that leaves open whether the message was accepted says so', async () => {
-  const { client } = await meet([async (peer) => {
-    await peer.open();
-    peer.answer(await peer.expect('chat:route'), { type: 'error', code: 'unavailable', detail: 'gone', retryable: true, runId: 'run_1' });
-  }]);
-  await client.connect();
-  await assert.rejects(client.chat({ message: 'Hello!' }).reply, (e) => e.code === 'unknown_outcome' && !e.retryable && e.cause.runId === 'run_1');
-});
-
 test('a message that waits for a connection is sent when there is one', async () => {
   const { client } = await meet([async (peer) => {
     await peer.open();
@@ -287,61 +224,6 @@ test('a message that is too big is not sent', async () => {
   const { client } = await meet([(peer) => peer.open({ limits: { frameBytes: 300 } })]);
   await client.connect();
   await assert.rejects(client.chat({ agentId: 'nyx', message: 'ü'.repeat(140) }).reply, { code: 'too_large' });
-});
-
-test('a turn whose end is gone from the log, and a conversation that cannot be read: the outcome is unknown', async () => {
-  const { client } = await meet([async (peer) => {
-    await peer.open();
-    await peer.ack();
-    peer.send({ type: 'gap', id: 'e-20', seq: 20, requested: 'e-10', firstAvailable: 'e-21', head: 'e-30' });
-  }]);
-  await client.connect();
-  await assert.rejects(client.chat({ agentId: 'nyx', message: 'Hello!' }).reply, { code: 'unknown_outcome', runId: 'run_1' });
-});
-
-test('a turn whose reply is gone from the log has it from its conversation', async () => {
-  const { client, script } = await meet([async (peer) => {
-    await peer.open();
-    await peer.ack();
-    peer.send({ type: 'gap', id: 'e-20', seq: 20, requested: 'e-10', firstAvailable: 'e-21', head: 'e-30' });
-  }]);
-  const { promise: asked, resolve } = deferred();
-  script.rest = (path) => {
-    resolve(path);
-    return { messages: [{ role: 'user', runId: 'run_1' }, { role: 'agent', runId: 'run_0' }, { role: 'agent', runId: 'run_1', content: 'Hi' }] };
-  };
-  await client.connect();
-  const turn = client.chat({ agentId: 'nyx', message: 'Hello!' });
-  assert.equal((await turn.reply).content, 'Hi');
-  assert.equal(await asked, `/api/chat/conversations/${turn.conversationId}?limit=200`);
-});
-
-test('a turn that was accepted goes on over sockets, and its frames are for it alone', async () => {
-  const { client, events, script } = await follow([
-    subscribed(async (peer) => {
-      await peer.ack();
-      peer.send(event(11, 10, { type: 'chat:delta', runId: 'run_1', delta: 'He' }));
-      peer.cut();
-    }),
-    (peer) => peer.greet().then((first) => {
-      assert.deepEqual([first.since, first.agents, first.events], ['e-11', undefined, ['thought', 'chat:*']]);
-      peer.cut();
-    }),
-    async (peer) => {
-      assert.deepEqual((await peer.open()).events, ['thought', 'chat:*']);
-      peer.send(event(12, 11, { type: 'chat:delta', runId: 'run_1', delta: 'llo' }));
-      peer.send(event(13, 12, { type: 'chat:delta', runId: 'run_7', delta: 'of another' }));
-      peer.send(event(14, 13, { type: 'chat:reply', runId: 'run_1', reply: { content: 'Hello' } }));
-      peer.send(event(15, 14));
-    },
-  ]);
-  const turn = client.chat({ agentId: 'nyx', message: 'Hello!' });
-  const deltas = [];
-  for await (const delta of turn) deltas.push(delta);
-  assert.deepEqual(deltas, ['He', 'llo']);
-  assert.equal((await turn.reply).content, 'Hello');
-  assert.equal((await next(events)).seq, 15);
-  await script.done;
 });
 
 test('a turn that fails or is cancelled says why', async () => {
@@ -490,26 +372,6 @@ test('what cannot be used is told at once, and a token that cannot be had in the
   await assert.rejects(tokenless.connect(), { code: 'unavailable', message: /the vault is shut/ });
 });
 
-test('a turn that is carried on keeps its events when the last subscription goes', async () => {
-  const { client, events } = await follow([
-    subscribed(async (peer) => {
-      await peer.ack();
-      peer.cut();
-    }),
-    async (peer) => {
-      await peer.open();
-      peer.send(event(11, 10));
-      assert.equal((await peer.next()).type, 'chat:message', 'and not everything is turned off');
-      peer.send(event(12, 11, { type: 'chat:reply', runId: 'run_1', reply: { content: 'Hi' } }));
-    },
-  ]);
-  const turn = client.chat({ agentId: 'nyx', message: 'Hello!' });
-  await next(events);
-  events.close();
-  client.chat({ agentId: 'nyx', message: 'behind an unsubscribe, if there were one' });
-  assert.equal((await turn.reply).content, 'Hi');
-});
-
 test('a subscription that is closed before its answer is turned off by it', async () => {
   const { client, script } = await meet([async (peer) => {
     await peer.open();
@@ -541,22 +403,4 @@ test('after a server that drained, attempts are counted anew, and what it said h
   await script.done;
   assert.deepEqual(waits.map((w) => w.attempt), [1, 1, 2]);
   assert.deepEqual(waits.map((w) => w.delayMs >= 50), [true, true, false]);
-});
-
-test('an ack that comes too late changes nothing any more', async () => {
-  const { client, script } = await meet([
-    async (peer) => {
-      await peer.open();
-      const { id } = await peer.expect('chat:message');
-      await turn.reply.catch(() => {});
-      peer.send({ type: 'ack', id, runId: 'run_1', agentId: 'nyx', conversationId: turn.conversationId });
-      peer.close(1012, 'restart');
-    },
-    async (peer) => assert.equal((await peer.open()).since, undefined, 'nothing is to go on'),
-  ], { timeoutMs: 1000 });
-  await client.connect();
-  const turn = client.chat({ agentId: 'nyx', message: 'Hello!' });
-  await assert.rejects(turn.reply, { code: 'unknown_outcome', runId: '' });
-  await script.done;
-  assert.equal(turn.runId, '');
 });

@@ -1,6 +1,6 @@
 /** A kind of error: one of the server's codes, or one of this library's own. */
 export type Code =
-  | 'unknown_outcome' // it may have happened or not; look before you do it again
+  | 'unknown_outcome' // it may have happened or not: you, or the time, ended the asking before an answer came
   | 'lost' // the connection broke under a command
   | 'closed' // the client or the subscription was closed
   | 'overflow' // more was waiting to be read than the buffer holds
@@ -25,9 +25,14 @@ export class ProblemError extends StagehouseError {
   requestId: string;
   /** 0 = the server did not say. */
   retryAfterMs: number;
-  /** Of a turn that was accepted nevertheless; "" = none. */
+  /** Of a turn that was accepted nevertheless, or, with `conversation_busy`, of the one in the way; "" = none. */
   runId: string;
   conversationId: string;
+  /** What else came with it; over the socket only. */
+  details: Record<string, unknown>;
+  /** With `no_agent_fits`: the score that an agent needs, and who was looked at, best first. */
+  threshold: number;
+  candidates: RouteCandidate[];
 }
 
 /** A connection that could not be made, or is no more. */
@@ -52,7 +57,7 @@ export interface Options {
   url: string;
   /** A token of the server, or what finds one; it is called for every connection and every request. */
   token?: string | (() => string | Promise<string>);
-  /** Until `connect` has a connection, a message is accepted, a socket is let in, a request is answered. Default 30000. */
+  /** Until `connect` has a connection, a message is sent, a message is answered, a socket is let in, a request is answered. Default 30000. */
   timeoutMs?: number;
   /** Silence after which the server is pinged; after the same time again it counts as gone. Default 15000. */
   heartbeatMs?: number;
@@ -60,6 +65,11 @@ export interface Options {
   buffer?: number;
   /** The waits between two attempts: a random part of baseMs, of twice that, and so on up to maxMs. Default 250, 15000. */
   retry?: { baseMs: number; maxMs: number };
+  /**
+   * Has every error told at once: a REST call is made once, and a message is sent once until it is accepted. Connections, and turns
+   * that were accepted, come again all the same. Default false.
+   */
+  withoutRetry?: boolean;
   /** Finds the constructor of WebSockets. Default: the global one; on a Node without, that of the package ws. */
   webSocket?: () => unknown;
 }
@@ -68,12 +78,14 @@ export interface Options {
  * A client of one API server.
  *
  * It keeps one socket open from `connect` to `close`. When that one breaks, it opens another, and everything goes on where it was:
- * every event comes once and in order, and a turn that was accepted gets its end. A message is never sent twice.
+ * every event comes once and in order, and a message is accepted once and its turn told to its end. REST calls are tried again, up to
+ * eight times, when there is no answer, and after 429, 502, 503 and 504; what changes something has an idempotency key.
  */
 export class Client {
   constructor(options: Options);
 
   readonly agents: Agents;
+  readonly runs: Runs;
   readonly conversations: Conversations;
   readonly memory: Memory;
 
@@ -99,14 +111,24 @@ export class Client {
   on<K extends keyof Happenings>(name: K, listener: (value: Happenings[K]) => void): () => void;
 
   /**
-   * Sends a message, to an agent or to whoever fits best. It waits for a connection if there is none, and is then sent once. If
-   * the socket breaks before the server has accepted it, the log is asked whether it did; if that does not tell, the turn fails with
-   * the code `unknown_outcome`. Aborting the signal ends the waiting, not the turn.
+   * Sends a message, to an agent or to whoever fits best. It waits for a connection if there is none. Once it may have reached the
+   * server, it is sent again, with the same key, until it is accepted, and on every new socket until its turn is over. It fails with
+   * the code `unknown_outcome` only if it was sent and then, before an answer, the client was closed, the token refused, or the server
+   * said again and again that something is wrong. Aborting the signal ends the waiting, not the turn: a message that was sent may be
+   * accepted. Sent again with the same `idempotencyKey`, it is accepted once in any case.
    */
   chat(order: Order & { signal?: AbortSignal }): Turn;
 
-  /** Sends a message over REST and waits for the reply. Without an answer it rejects with the code `unknown_outcome`. */
-  send(order: Order, options?: { timeoutMs?: number }): Promise<SendAnswer>;
+  /**
+   * Sends a message over REST, and waits for the reply: until then, or for `waitMs` in whole seconds, 0 = not at all; without a reply
+   * the answer has a `runId` to wait for. `timeoutMs` bounds all of it, and is not set otherwise. A turn that has failed or was
+   * cancelled is a ProblemError with a `runId`.
+   */
+  send(order: Order & { onDisconnect?: 'continue' | 'cancel' }, options?: { timeoutMs?: number }): Promise<SendAnswer & { reply: Message }>;
+  send(order: Order & { onDisconnect?: 'continue' | 'cancel' }, options: { waitMs: number; timeoutMs?: number }): Promise<SendAnswer>;
+
+  /** Says who would answer a message, and why, and sends nothing. If nobody fits, the ProblemError has the `candidates`. */
+  route(message: string, context?: object): Promise<RouteDecision>;
 
   /** Ends everything: loops end, what waits rejects with the code `closed`, or `unknown_outcome` if it was sent. */
   close(): void;
@@ -140,6 +162,10 @@ export interface Order {
   conversationId?: string;
   /** Hints for routing and for the agent's brain. */
   context?: object;
+  /** What becomes of it while the conversation has an unfinished turn. Absent: it waits behind it. */
+  onBusy?: 'enqueue' | 'reject' | 'interrupt';
+  /** A name of your own, 1 to 255 visible characters: sent again with it within a day, by the same method, it is the same message. */
+  idempotencyKey?: string;
 }
 
 /** One message and what comes of it. Iterating over it gives the pieces of the reply. */
@@ -152,26 +178,86 @@ export interface Turn extends AsyncIterable<string> {
   /** "" before it is accepted. */
   readonly runId: string;
   readonly conversationId: string;
+  /** Ends the turn once it is accepted; what was said until then is kept, and `reply` rejects with the code `cancelled`. */
+  cancel(): Promise<Run>;
+}
+
+interface Page {
+  limit?: number;
+  cursor?: string;
+}
+
+/** Only if the thing still has that revision: otherwise a ProblemError of the code `revision_mismatch`. */
+interface Condition {
+  ifRevision?: number;
+}
+
+interface RunsQuery extends Page {
+  conversationId?: string;
+  agentId?: string;
+  status?: Run['status'];
+}
+
+export interface Runs {
+  /** With its reply, once there is one. */
+  get(id: string): Promise<Run>;
+  /** One page, the newest first. */
+  list(query?: RunsQuery): Promise<{ runs: Run[]; nextCursor: string }>;
+  /** Those of all pages. */
+  all(query?: RunsQuery): AsyncIterableIterator<Run>;
+  /** Ends it; one that is over stays as it is. */
+  cancel(id: string): Promise<Run>;
+  /** Waits for its end. */
+  wait(id: string, options?: { signal?: AbortSignal }): Promise<Run>;
+}
+
+interface AgentsQuery extends Page {
+  status?: string;
+  skill?: string;
 }
 
 export interface Agents {
-  list(query?: { status?: string; skill?: string; limit?: number; cursor?: string }): Promise<{ agents: Agent[]; nextCursor: string }>;
+  list(query?: AgentsQuery): Promise<{ agents: Agent[]; nextCursor: string }>;
+  all(query?: AgentsQuery): AsyncIterableIterator<Agent>;
   get(id: string): Promise<Agent>;
-  /** An absent member stays as it is, null clears it. With `ifRevision`, only if the agent still has that one. */
-  update(id: string, patch: AgentPatch, options?: { ifRevision?: number }): Promise<Agent>;
+  create(agent: NewAgent): Promise<Agent>;
+  /** An absent member stays as it is, null clears it. */
+  update(id: string, patch: AgentPatch, condition?: Condition): Promise<Agent>;
+  delete(id: string, condition?: Condition): Promise<void>;
   start(id: string): Promise<Agent>;
   stop(id: string): Promise<Agent>;
 }
 
-export interface Conversations {
-  list(query?: { agentId?: string; limit?: number; cursor?: string }): Promise<{ conversations: ConversationSummary[]; nextCursor: string }>;
-  get(id: string, query?: { limit?: number; cursor?: string }): Promise<ConversationSummary & { messages: Message[]; nextCursor: string }>;
+interface ConversationsQuery extends Page {
+  /** Words, each of which must be in the title or a message. */
+  q?: string;
+  agentId?: string;
+  /** Absent: those that are not archived. */
+  archived?: 'true' | 'any';
 }
 
+export interface Conversations {
+  list(query?: ConversationsQuery): Promise<{ conversations: ConversationSummary[]; nextCursor: string }>;
+  all(query?: ConversationsQuery): AsyncIterableIterator<ConversationSummary>;
+  /** With one page of messages: the newest, those that a cursor leads to, or those after the message of the id `since`. */
+  get(id: string, query?: Page & { since?: string }): Promise<Conversation>;
+  /** The messages of all pages, the newest first; or those after `since`, in order. */
+  messages(id: string, query?: { limit?: number; since?: string }): AsyncIterableIterator<Message>;
+  create(conversation?: { id?: string; title?: string; agentId?: string }): Promise<ConversationSummary>;
+  update(id: string, patch: { title?: string | null; archived?: boolean | null }, condition?: Condition): Promise<ConversationSummary>;
+  /** With its messages and runs. */
+  delete(id: string, condition?: Condition): Promise<void>;
+}
+
+/** An `agentId` of "" stands for whichever agent it is. */
 export interface Memory {
-  store(memory: { agentId: string; content: string; metadata?: object; shared?: boolean }): Promise<MemoryItem>;
-  search(query: { q: string; agentId?: string; limit?: number }): Promise<{ results: { memory: MemoryItem; score: number }[] }>;
+  store(memory: { agentId: string; content: string; metadata?: object; shared?: boolean; tags?: string[]; importance?: number; expiresAt?: string | Date }): Promise<MemoryItem>;
+  /** Best first; without `q`, the newest first. With tags, those that have all of them; with metadata, those with these members. */
+  search(query: {
+    q?: string; agentId?: string; limit?: number; tags?: string[]; metadata?: Record<string, string | number | boolean>; minImportance?: number;
+  }): Promise<{ results: { memory: MemoryItem; score: number }[] }>;
   get(agentId: string, id: string): Promise<MemoryItem>;
+  delete(agentId: string, id: string): Promise<void>;
 }
 
 export interface Emotion {
@@ -198,6 +284,18 @@ export interface Agent {
   updatedAt: string;
 }
 
+export interface NewAgent {
+  id: string;
+  name?: string;
+  description?: string;
+  skills?: string[];
+  persona?: string;
+  brain?: Agent['brain'];
+  metadata?: object;
+  /** Whether it runs from the beginning. Default true. */
+  start?: boolean;
+}
+
 export interface AgentPatch {
   name?: string | null;
   description?: string | null;
@@ -215,7 +313,36 @@ export interface Message {
   agentId?: string;
   runId?: string;
   emotion?: Emotion;
+  /** Whether the agent was cut off. */
+  partial?: boolean;
   createdAt: string;
+}
+
+export interface Run {
+  id: string;
+  conversationId: string;
+  agentId: string;
+  principal: string;
+  status: 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+  reason?: string;
+  error?: string;
+  messageId: string;
+  replyId?: string;
+  /** Not in lists. */
+  reply?: Message;
+  /** The place in the log just before its first event. */
+  since: string;
+  queuedAt: string;
+  startedAt?: string;
+  finishedAt?: string;
+}
+
+export interface Conversation extends ConversationSummary {
+  messages: Message[];
+  /** To older messages; "" at the end. */
+  nextCursor: string;
+  /** To newer ones; "" if there are none yet. */
+  prevCursor: string;
 }
 
 export interface ConversationSummary {
@@ -223,7 +350,9 @@ export interface ConversationSummary {
   principal: string;
   title: string;
   agentId: string;
+  archived: boolean;
   messageCount: number;
+  revision: number;
   createdAt: string;
   updatedAt: string;
 }
@@ -235,6 +364,9 @@ export interface MemoryItem {
   shared: boolean;
   content: string;
   metadata: object;
+  tags: string[];
+  importance: number;
+  expiresAt?: string;
   createdAt: string;
 }
 
@@ -242,7 +374,13 @@ export interface RouteDecision {
   agentId: string;
   reason: string;
   threshold: number;
-  candidates: { agentId: string; score: number; reasons: string[] }[];
+  candidates: RouteCandidate[];
+}
+
+export interface RouteCandidate {
+  agentId: string;
+  score: number;
+  reasons: string[];
 }
 
 export interface SendAnswer {
@@ -250,7 +388,8 @@ export interface SendAnswer {
   runId: string;
   agentId: string;
   message: Message;
-  reply: Message;
+  /** Absent if it was not waited for. */
+  reply?: Message;
   route?: RouteDecision;
 }
 
@@ -280,7 +419,7 @@ interface Payloads {
   'chat:delta': { delta: string; index: number };
   'chat:reply': { reply: Message };
   'chat:failed': { reason: string; error?: string };
-  'chat:cancelled': { reason: string };
+  'chat:cancelled': { reason: string; reply?: Message };
   /** Events between two places are not there any more: read the state anew. */
   gap: { requested: string; firstAvailable: string; head: string };
 }

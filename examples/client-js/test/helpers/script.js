@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
@@ -7,11 +8,11 @@ import { WebSocketServer } from 'ws';
  * all that follow. `done` resolves when the last one has been played once; `close` throws what any of them has thrown.
  */
 export class Script {
-  #http = createServer((request, response) => response.end(JSON.stringify(this.rest(request.url)))).listen(0, '127.0.0.1');
+  #http = createServer((request, response) => this.rest(request, response)).listen(0, '127.0.0.1');
   #server = new WebSocketServer({ server: this.#http });
   #error;
   sockets = 0;
-  rest = () => 'nothing';
+  rest = (request, response) => response.end('"nothing"');
 
   static async serve(...plays) {
     const script = new Script();
@@ -102,7 +103,6 @@ class Peer {
   async open({ head = 'e-10', limits } = {}) {
     const first = await this.greet(limits);
     this.answer(first, { type: 'subscribed', agents: [], events: [], head, recovered: Boolean(first.since) });
-    if (first.since) this.answer(await this.expect('unsubscribe'), { type: 'unsubscribed', agents: [], events: [], head });
     return first;
   }
 
@@ -111,9 +111,11 @@ class Peer {
     this.answer(await this.expect('subscribe'), { type: 'subscribed', agents: ['*'], events: [], head, recovered: false });
   }
 
-  /** Acknowledges the next message. */
-  async ack(more = {}) {
+  /** Acknowledges the next message, which has to be the one that was said before if that is given. */
+  async ack(more = {}, before) {
     const command = await this.expect('chat:message');
+    assert.ok(command.idempotencyKey);
+    if (before) assert.deepEqual({ ...command, id: 0 }, { ...before, id: 0 });
     this.answer(command, { type: 'ack', runId: 'run_1', agentId: command.agentId, conversationId: command.conversationId, ...more });
     return command;
   }
@@ -122,4 +124,9 @@ class Peer {
 /** An event of the log of epoch e. */
 export function event(seq, prevSeq, more = {}) {
   return { type: 'agent:thought', id: `e-${seq}`, seq, prevSeq, agentId: 'nyx', thought: `${seq}`, ...more };
+}
+
+/** An event of a turn; without prevSeq, it lies behind the place of the socket. */
+export function turn(seq, prevSeq, type, more = {}) {
+  return event(seq, prevSeq, { type: `chat:${type}`, runId: 'run_1', ...more });
 }

@@ -15,6 +15,11 @@ export async function use(client: declared.Client): Promise<string> {
   }
   // @ts-expect-error: a message is needed
   client.chat({ agentId: 'nyx' });
+  for await (const run of client.runs.all({ status: 'failed' })) void (run.reason ?? '').length;
+  const later = await client.send({ message: 'Hello!', onBusy: 'reject' }, { waitMs: 0 });
+  // @ts-expect-error: nobody has waited for it
+  void later.reply.content;
+  void (await client.send({ message: 'Hello!' })).reply.content;
   const reply = await client.chat({ agentId: 'nyx', message: 'Hello!' }).reply;
   return reply.content;
 }

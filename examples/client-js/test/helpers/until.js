@@ -13,3 +13,10 @@ export async function until(what, f, ms = 20_000) {
     if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`, { cause: last });
   }
 }
+
+/** Returns what an async iterator gives, to its end. */
+export async function collect(all) {
+  const found = [];
+  for await (const one of all) found.push(one);
+  return found;
+}
