@@ -24,6 +24,7 @@ type load struct {
 	number                                   atomic.Int64
 	requests, refused, failed, closedSockets atomic.Int64
 	events, lostEvents, doubledEvents, turns atomic.Int64
+	said, unsaid                             atomic.Int64 // by the client library: messages with a memory each, and calls that failed
 	longest                                  atomic.Int64 // of a request, in nanoseconds; of the phase
 	tolerant                                 atomic.Bool  // failures are counted and not told of
 
@@ -86,6 +87,13 @@ func (l *load) begin(ctx context.Context, sockets int, others []string) error {
 		s := &socket{load: l}
 		l.reconnect(ctx, func() error { return s.talk(ctx, fmt.Sprintf("swap-%d", i)) })
 	}
+	for i := range 2 {
+		l.all.Go(func() {
+			if err := l.says(ctx, fmt.Sprintf("swap-go-%d", i)); err != nil {
+				l.failure("the client library cannot begin", err)
+			}
+		})
+	}
 	for _, language := range others {
 		o, err := startOther(ctx, l.host, language, share)
 		if err != nil {
@@ -135,9 +143,12 @@ func (l *load) failure(what string, err error) {
 
 func (l *load) tell(what string, err error) {
 	if !l.tolerant.Load() && !l.ending() {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", what, err)
+		l.alarm(what, err)
 	}
 }
+
+// alarm tells of what may never happen.
+func (l *load) alarm(what string, err error) { fmt.Fprintf(os.Stderr, "%s: %v\n", what, err) }
 
 // end stops the clients and waits for them.
 func (l *load) end() error {
@@ -145,7 +156,9 @@ func (l *load) end() error {
 	if !l.over.Swap(true) {
 		time.AfterFunc(2*time.Second, l.cancel) // turns in flight may finish
 		for _, o := range l.others {
-			err = errors.Join(err, o.end())
+			said, failed := o.end()
+			l.keep(func(l *load) { maps.Copy(l.messages, said) })
+			err = errors.Join(err, failed)
 		}
 	}
 	l.all.Wait()
@@ -155,10 +168,11 @@ func (l *load) end() error {
 
 // settle waits until everything has happened a little.
 func (l *load) settle(ctx context.Context) error {
-	requests, events, turns := l.requests.Load(), l.events.Load(), l.turns.Load()
+	requests, events, turns, said := l.requests.Load(), l.events.Load(), l.turns.Load(), l.said.Load()
 	err := poll(ctx, "traffic of every kind", func() error {
-		if l.requests.Load() < requests+50 || l.events.Load() < events+200 || l.turns.Load() < turns+2 {
-			return fmt.Errorf("%d requests, %d events, %d turns", l.requests.Load()-requests, l.events.Load()-events, l.turns.Load()-turns)
+		if l.requests.Load() < requests+50 || l.events.Load() < events+200 || l.turns.Load() < turns+2 || l.said.Load() < said+2 {
+			return fmt.Errorf("%d requests, %d events, %d turns, %d messages of the library",
+				l.requests.Load()-requests, l.events.Load()-events, l.turns.Load()-turns, l.said.Load()-said)
 		}
 		return nil
 	})
@@ -173,7 +187,7 @@ type phase struct {
 	name                                                     string
 	times                                                    []time.Duration
 	requests, refused, failed, closed, events, lost, doubled int64
-	turns                                                    int64
+	turns, said, unsaid                                      int64
 	longest                                                  time.Duration
 	sizes                                                    []sizes // after each
 }
@@ -206,15 +220,15 @@ func (l *load) phase(ctx context.Context, name string, n int, do func(context.Co
 	}
 	slices.Sort(p.times)
 	p.longest = time.Duration(l.longest.Load())
-	for i, into := range []*int64{&p.requests, &p.refused, &p.failed, &p.closed, &p.events, &p.lost, &p.doubled, &p.turns} {
+	for i, into := range []*int64{&p.requests, &p.refused, &p.failed, &p.closed, &p.events, &p.lost, &p.doubled, &p.turns, &p.said, &p.unsaid} {
 		*into = end[i] - begin[i]
 	}
 	return p, nil
 }
 
-func (l *load) counts() (out [8]int64, err error) {
+func (l *load) counts() (out [10]int64, err error) {
 	for i, c := range []*atomic.Int64{
-		&l.requests, &l.refused, &l.failed, &l.closedSockets, &l.events, &l.lostEvents, &l.doubledEvents, &l.turns,
+		&l.requests, &l.refused, &l.failed, &l.closedSockets, &l.events, &l.lostEvents, &l.doubledEvents, &l.turns, &l.said, &l.unsaid,
 	} {
 		out[i] = c.Load()
 	}
@@ -224,6 +238,7 @@ func (l *load) counts() (out [8]int64, err error) {
 			return out, err
 		}
 		out[3], out[4], out[5], out[6] = out[3]+t.Closed, out[4]+t.Events, out[5]+t.Lost, out[6]+t.Doubled
+		out[8], out[9] = out[8]+t.Said, out[9]+t.Unsaid
 	}
 	return out, nil
 }

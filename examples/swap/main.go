@@ -3,10 +3,10 @@
 //	go run ./examples/swap -swaps 100 -kills 20 -restarts 3
 //
 // Its HTTP clients never try anything again, and its sockets resume where they were when they are closed; some of them can be
-// of other languages. While the server is
-// replaced nothing may fail, close, get lost or come twice. When it is killed, or the host is restarted, requests in flight
-// fail and sockets close; what was acknowledged is there afterwards, and events are neither lost nor doubled. It prints a
-// table, and exits with 1 where a number is not what it has to be.
+// of other languages. While the server is replaced nothing may fail, close, get lost or come twice. When it is killed, or the host is
+// restarted, requests in flight fail and sockets close; what was acknowledged is there afterwards, and events are neither lost nor
+// doubled. Those who talk by the client libraries see nothing of that either: no call of theirs fails, or leaves them in doubt, and
+// what they say is said once. It prints a table, and exits with 1 where a number is not what it has to be.
 package main
 
 import (

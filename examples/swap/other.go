@@ -48,8 +48,9 @@ func lastLine(b []byte) string {
 	return text[strings.LastIndex(text, "\n")+1:]
 }
 
-// tally is what a client has seen since it began.
-type tally struct{ Events, Lost, Doubled, Closed int64 }
+// tally is what a client has seen since it began. One that is a library has also said something, in a conversation of its own: so many
+// messages, "swap message number N of LANGUAGE", from 0; and so often it failed to.
+type tally struct{ Events, Lost, Doubled, Closed, Said, Unsaid int64 }
 
 // other is a running client in another language.
 type other struct {
@@ -115,18 +116,23 @@ func (o *other) settle(ctx context.Context) error {
 	}
 	return poll(ctx, "events for the client in "+o.language, func() error {
 		now, err := o.tally()
-		if err == nil && now.Events < begin.Events+20 {
-			err = fmt.Errorf("%d events", now.Events-begin.Events)
+		if err == nil && (now.Events < begin.Events+20 || begin.Said > 0 && now.Said == begin.Said) {
+			err = fmt.Errorf("%d events, %d messages", now.Events-begin.Events, now.Said-begin.Said)
 		}
 		return err
 	})
 }
 
-// end ends the client.
-func (o *other) end() error {
-	_ = o.ask.Close() // which tells it to end
-	if err := o.cmd.Wait(); err != nil {
-		return fmt.Errorf("the client in %s: %w", o.language, err)
+// end ends the client, and returns the messages that were acknowledged to it, with their conversation.
+func (o *other) end() (said map[string]string, err error) {
+	last, err := o.tally()
+	said = map[string]string{}
+	for n := range last.Said {
+		said[fmt.Sprintf("swap message number %d of %s", n, o.language)] = "swap-" + o.language
 	}
-	return nil
+	_ = o.ask.Close() // which tells it to end
+	if failed := o.cmd.Wait(); failed != nil {
+		err = errors.Join(err, fmt.Errorf("the client in %s: %w", o.language, failed))
+	}
+	return said, err
 }

@@ -22,6 +22,8 @@ func report(w io.Writer, o options, phases []phase, lost losses) bool {
 	row("events lost", func(p phase) any { return p.lost })
 	row("events doubled", func(p phase) any { return p.doubled })
 	row("turns", func(p phase) any { return p.turns })
+	row("turns by libraries", func(p phase) any { return p.said })
+	row("calls of them failed", func(p phase) any { return p.unsaid })
 	row("p50 of one", func(p phase) any { return quantile(p.times, 50) })
 	row("p99 of one", func(p phase) any { return quantile(p.times, 99) })
 	row("longest request", func(p phase) any { return p.longest.Round(time.Millisecond) })
@@ -53,6 +55,7 @@ func verdict(w io.Writer, phases []phase, lost losses) bool {
 	demand(phases[1].refused == 0, "%d connects were refused while the server was killed", phases[1].refused)
 	for _, p := range phases {
 		demand(p.lost == 0 && p.doubled == 0, "%d events were lost and %d doubled by %s", p.lost, p.doubled, p.name)
+		demand(p.unsaid == 0, "%d calls of the client libraries failed by %s", p.unsaid, p.name)
 	}
 	demand(lost.lostMemories == 0 && lost.lostMessages == 0, "%d memories and %d messages are lost", lost.lostMemories, lost.lostMessages)
 	demand(lost.doubledMessages == 0, "%d messages are doubled", lost.doubledMessages)
