@@ -29,6 +29,8 @@ func TestMemoriesOfBefore(t *testing.T) {
 		`INSERT INTO agents VALUES ('nyx', 'Nyx', '', 'stopped', '', '[]', '"builtin"', '', '{}', '{}', 0, 1, 0, NULL, 1, 1)`,
 		`INSERT INTO memories VALUES (1, 'old', 'nyx', 'alice', 0, 'heron', '{"n":1}', 1)`,
 		`INSERT INTO memory_words (rowid, words, scope) VALUES (1, 'heron', 'x')`,
+		`WITH RECURSIVE n (i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+			INSERT INTO memories SELECT i, 'm' || i, 'nyx', 'alice', 0, '', '{"number":' || i || '}', i FROM n`, // more than are labelled at once
 	} {
 		if err == nil {
 			_, err = db.ExecContext(t.Context(), q)
@@ -53,6 +55,12 @@ func TestMemoriesOfBefore(t *testing.T) {
 		}
 		if hits, _ := r.SearchMemories(q); len(hits) != 1 {
 			t.Errorf("found %+v", hits)
+		}
+		for _, n := range []string{"10", "209", "210", "500"} {
+			q := store.MemoryQuery{Viewer: q.Viewer, Limit: 5, Metadata: []schema.MetadataEquals{{Key: "number", Value: n}}}
+			if found, _ := r.RecentMemories(q); len(found) != 1 || found[0].ID != "m"+n {
+				t.Errorf("by the number %s it finds %+v", n, found)
+			}
 		}
 		return err
 	})

@@ -34,6 +34,15 @@ func Pragmas(ctx context.Context, s *Store) string {
 // Waiting returns how many functions are in the queue.
 func Waiting(s *Store) int { return len(s.writer.queue) }
 
+// Labels returns how many labels memories have.
+func Labels(ctx context.Context, s *Store) (n int) {
+	err := s.View(ctx, func(r store.Reader) error { return r.(*session).row(`SELECT count(*) FROM memory_labels`, nil, &n) })
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
 // LimitPages makes the database full when it has n pages.
 func LimitPages(ctx context.Context, s *Store, n int) {
 	err := s.Update(ctx, func(t store.Tx) error {

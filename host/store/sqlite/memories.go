@@ -71,7 +71,7 @@ func (t *tx) InsertMemory(m schema.MemoryItem) error {
 	if _, err = t.exec(`INSERT INTO memory_words (rowid, words, scope) VALUES (?, ?, ?)`, key, indexText(m.Content), scope); err != nil {
 		return fmt.Errorf("index memory: %w", err)
 	}
-	return nil
+	return t.label(key, enc[1], enc[0])
 }
 
 // DeleteMemory forgets a memory.
@@ -147,7 +147,7 @@ func wantedMembers(all []schema.MetadataEquals) []wantedMember {
 	out := make([]wantedMember, len(all))
 	for i, m := range all {
 		out[i] = wantedMember{Key: m.Key, Text: m.Value}
-		if json.Valid([]byte(m.Value)) && strings.Trim(m.Value, "+-.0123456789eE") == "" {
+		if isNumber(m.Value) {
 			out[i].Number = json.Number(m.Value)
 		}
 	}
@@ -163,12 +163,22 @@ func orNone(list []string) []string {
 
 // RecentMemories returns the newest first.
 func (s *session) RecentMemories(q store.MemoryQuery) ([]schema.MemoryItem, error) {
+	labels, some, err := s.wantedLabels(q)
+	if err != nil || !some {
+		return nil, err
+	}
 	where, args, err := visible(q)
 	if err != nil {
 		return nil, err
 	}
+	from, order := `memories m`, `m.key`
+	if len(labels) > 0 { // the memories with the rarest label, newest first as the index has them
+		joins, more := labelled(labels[1:], "l.memory")
+		from, order = `(SELECT memory FROM memory_labels WHERE label = ?) l`+joins+` CROSS JOIN memories m ON m.key = l.memory`, `l.memory`
+		args = append(append([]any{labels[0].label}, more...), args...)
+	}
 	var all []schema.MemoryItem
-	err = s.rows(`SELECT `+memoryColumns+` FROM memories m WHERE `+where+` ORDER BY m.key DESC LIMIT ?`, append(args, q.Limit),
+	err = s.rows(`SELECT `+memoryColumns+` FROM `+from+` WHERE `+where+` ORDER BY `+order+` DESC LIMIT ?`, append(args, q.Limit),
 		func(row scanner) error {
 			m, err := scanMemory(row)
 			all = append(all, m)
@@ -183,10 +193,15 @@ type hit struct {
 	newest int64
 }
 
-// SearchMemories ranks by BM25, which it multiplies by 0.9 for a memory of importance 0 up to 1.1 for one of 1. Ranking a word that is everywhere would mean to read everything, and tells little; so a
-// word that more than maxCandidates of the visible memories have does not choose while rarer words of the text find
-// enough, and where it must choose, the newest maxCandidates of them are ranked.
+// SearchMemories ranks by BM25, which it multiplies by 0.9 for a memory of importance 0 up to 1.1 for one of 1. Ranking a word
+// that is everywhere would mean to read everything, and tells little; so a word that more than maxCandidates of the visible
+// memories have does not choose while rarer words of the text find enough, and where it must choose, the newest maxCandidates
+// that pass the filters are ranked.
 func (s *session) SearchMemories(q store.MemoryQuery) ([]schema.MemoryHit, error) {
+	labels, some, err := s.wantedLabels(q)
+	if err != nil || !some {
+		return nil, err
+	}
 	var rare, common []string
 	for _, word := range queryWords(q.Text) {
 		n := 0
@@ -201,12 +216,12 @@ func (s *session) SearchMemories(q store.MemoryQuery) ([]schema.MemoryHit, error
 			rare = append(rare, word)
 		}
 	}
-	hits, err := s.ranked(q, rare, maxCandidates*len(rare))
+	hits, err := s.ranked(q, labels, rare, maxCandidates*len(rare))
 	if err != nil {
 		return nil, err
 	}
 	if len(hits) < q.Limit {
-		more, err := s.ranked(q, common, maxCandidates)
+		more, err := s.ranked(q, labels, common, maxCandidates)
 		if err != nil {
 			return nil, err
 		}
@@ -219,25 +234,30 @@ func (s *session) SearchMemories(q store.MemoryQuery) ([]schema.MemoryHit, error
 	return out, nil
 }
 
-// ranked returns the best memories that have one of the words. The innermost query takes them newest first, which the
-// index gives without sorting, so the bound holds whatever the words are; all of them are looked up in the table, which
-// knows how important they are. With a filter there is no bound, for the few that pass may be the oldest.
-func (s *session) ranked(q store.MemoryQuery, words []string, candidates int) ([]hit, error) {
+// ranked returns the best memories that have one of the words and all the labels. The inner query takes those that may be
+// found, newest first, which the index gives without sorting; so the bound holds whatever the words are, and few that pass a
+// filter are found however old they are.
+func (s *session) ranked(q store.MemoryQuery, labels []wanted, words []string, candidates int) ([]hit, error) {
 	if len(words) == 0 {
 		return nil, nil
 	}
-	where, args, err := visible(q)
+	where, more, err := visible(q)
 	if err != nil {
 		return nil, err
 	}
-	if len(q.Tags) > 0 || len(q.Metadata) > 0 || q.MinImportance > 0 {
-		candidates = -1 // all: the few that pass may be any of them
+	if len(labels) > 0 && labels[0].times <= maxCandidates { // a short list is looked through faster than the table of all
+		where = `+memory_words.rowid IN (SELECT memory FROM memory_labels WHERE label = ?) AND ` + where
+		more = append([]any{labels[0].label}, more...)
+		labels = labels[1:]
 	}
-	args = append([]any{matchExpression(q, words), candidates}, append(args, q.Limit)...)
+	joins, args := labelled(labels, "memory_words.rowid")
+	args = append(append(append(args, matchExpression(q, words)), more...), candidates, q.Limit)
 	var hits []hit
-	err = s.rows(`SELECT `+memoryColumns+`, m.key, max(w.score, 1e-9) * (0.9 + 0.2 * m.importance) AS weighed FROM (
-			SELECT rowid AS key, -bm25(memory_words, 1.0, 0.0) AS score FROM memory_words WHERE memory_words MATCH ? ORDER BY rowid DESC LIMIT ?
-		) w CROSS JOIN memories m ON m.key = w.key WHERE `+where+` ORDER BY weighed DESC, m.key DESC LIMIT ?`, args,
+	err = s.rows(`SELECT `+memoryColumns+`, m.key, max(m.score, 1e-9) * (0.9 + 0.2 * m.importance) AS weighed FROM (
+			SELECT m.*, -bm25(memory_words, 1.0, 0.0) AS score
+			FROM memory_words`+joins+` CROSS JOIN memories m ON m.key = memory_words.rowid
+			WHERE memory_words MATCH ? AND `+where+` ORDER BY memory_words.rowid DESC LIMIT ?
+		) m ORDER BY weighed DESC, m.key DESC LIMIT ?`, args,
 		func(row scanner) error {
 			var h hit
 			var err error

@@ -50,6 +50,7 @@ func newMigrations(db *sql.DB) (*goose.Provider, error) {
 	}
 	return goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithLogger(goose.NopLogger()), goose.WithGoMigrations(
 		goose.NewGoMigration(4, &goose.GoFunc{RunTx: indexConversations}, nil),
+		goose.NewGoMigration(7, &goose.GoFunc{RunTx: labelMemories}, nil),
 	))
 }
 
