@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
@@ -92,13 +93,12 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 		return nil, problems, nil
 	}
 	secrets, unresolved := resolveSecrets(tree, s)
-	problems = append(problems, unresolved...)
 	shape, err := problem.Schema{Raw: schemaconfig.Host}.Check(tree)
 	if err != nil {
 		return nil, nil, err
 	}
 	problems = append(problems, shape...)
-	cfg, more := l.decode(tree, s, problems)
+	cfg, more := l.decode(tree, s, append(slices.Clone(unresolved), problems...))
 	problems = append(problems, more...)
 	cfg.secrets = secrets
 	for i := range cfg.Extensions {
@@ -108,8 +108,16 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 		}
 		problems = append(problems, found...)
 	}
+	problems = append(unresolved, slices.DeleteFunc(problems, func(p schema.Problem) bool {
+		return saidAt(p.Pointer, unresolved) // it is about the text of a reference that leads nowhere
+	})...)
 	nameSources(problems, settings)
 	problems = secrets.scrub(problems)
 	problem.Sort(problems)
 	return cfg, problems, nil
+}
+
+// saidAt reports whether one of the problems is about the very value at that place.
+func saidAt(pointer string, problems []schema.Problem) bool {
+	return slices.ContainsFunc(problems, func(p schema.Problem) bool { return p.Pointer == pointer })
 }

@@ -215,7 +215,8 @@ func TestProblems(t *testing.T) {
 		"too few events":     {`{"events":{"retain":0}}`, "/events/retain", "0", ""},
 		"too short an age":   {`{"events":{"retainMs":10}}`, "/events/retainMs", "10", ""},
 		"events not object":  {`{"events":1000}`, "/events", "must be an object", ""},
-		"bad level":          {`{"logLevel":"loud"}`, "/logLevel", "one of", ""},
+		"bad level":          {`{"logLevel":"loud"}`, "/logLevel", `one of "trace" "debug" "info" "warn" "error", and is "loud"`, ""},
+		"misspelt level":     {`{"logLevel":"wran"}`, "/logLevel", "one of", `did you mean "warn"?`},
 		"agent without id":   {`{"agents":[{"name":"x"}]}`, "/agents/0", `"id" is missing`, "add it"},
 		"agent twice":        {`{"agents":[{"id":"x"},{"id":"x"}]}`, "/agents/1/id", "declared twice, first at /agents/0", ""},
 		"bad brain":          {`{"agents":[{"id":"x","brain":3}]}`, "/agents/0/brain", "none of the forms", "provider"},
@@ -263,6 +264,23 @@ func TestExtensionsOwnProblemIsNotSaidTwice(t *testing.T) {
 	_, problems := load(t, loader(schema.Problem{Severity: schema.SeverityError, Pointer: "/prot", Message: "json: unknown field"}), config.Sources{File: file})
 	if len(problems) != 1 {
 		t.Errorf("problems = %+v, want one", problems)
+	}
+}
+
+// TestOneMistakeIsOneProblem where the host itself would say it in two ways, or where one follows from the other.
+func TestOneMistakeIsOneProblem(t *testing.T) {
+	for file, want := range map[string]string{
+		`{"agents":[{"id":"a b"}]}`:                                "/agents/0/id",
+		`{"agents":[{"id":".."}]}`:                                 "/agents/0/id",
+		`{"agents":[{"id":"${env:NOT_SET}"}]}`:                     "/agents/0/id",
+		`{"events":{"retain":"${env:NOT_SET}"}}`:                   "/events/retain",
+		`{"extensions":{"api":{"port":"${env:NOT_SET}"}}}`:         "/extensions/api/port",
+		`{"extensions":{"api":{"plugin":{"path":"${file:/no}"}}}}`: "/extensions/api/plugin/path",
+	} {
+		_, problems := load(t, loader(), config.Sources{File: write(t, file)})
+		if len(problems) != 1 || problems[0].Pointer != want {
+			t.Errorf("%s: problems = %+v, want one at %s", file, problems, want)
+		}
 	}
 }
 

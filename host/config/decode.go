@@ -50,11 +50,11 @@ func (l Loader) decode(tree map[string]any, s Sources, known []schema.Problem) (
 		cfg.LogLevel = logLevel(level)
 	}
 	cfg.Events = decodeEvents(tree)
-	problems := l.decodeAgents(cfg, tree)
+	problems := l.decodeAgents(cfg, tree, known)
 	blocks, _ := tree["extensions"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(blocks)) {
 		block, ok := blocks[name].(map[string]any)
-		if !ok || slices.ContainsFunc(known, func(p schema.Problem) bool { return p.Pointer == problem.Pointer("extensions", name) }) {
+		if !ok || saidAt(problem.Pointer("extensions", name), known) {
 			continue
 		}
 		e, p := l.decodeExtension(cfg.File, name, block, known)
@@ -94,7 +94,7 @@ func decodeEvents(tree map[string]any) Events {
 	return Events{Retain: keys.Retain, RetainAge: time.Duration(keys.RetainMs) * time.Millisecond}
 }
 
-func (l Loader) decodeAgents(cfg *Config, tree map[string]any) []schema.Problem {
+func (l Loader) decodeAgents(cfg *Config, tree map[string]any, known []schema.Problem) []schema.Problem {
 	agents, ok := tree["agents"].([]any)
 	if !ok {
 		return nil
@@ -108,11 +108,12 @@ func (l Loader) decodeAgents(cfg *Config, tree map[string]any) []schema.Problem 
 		if !ok {
 			continue
 		}
-		if !schema.ValidID(id) {
-			problems = append(problems, problem.Errorf(problem.Pointer("agents", fmt.Sprint(i), "id"), "use letters, digits and . _ ~ : -", "%q cannot be an id", id))
+		at := problem.Pointer("agents", fmt.Sprint(i), "id")
+		if !schema.ValidID(id) && !saidAt(at, known) {
+			problems = append(problems, problem.Errorf(at, "use letters, digits and . _ ~ : -", "%q cannot be an id", id))
 		}
 		if first, twice := seen[id]; twice {
-			problems = append(problems, problem.Errorf(problem.Pointer("agents", fmt.Sprint(i), "id"), "give each agent an id of its own",
+			problems = append(problems, problem.Errorf(at, "give each agent an id of its own",
 				"the agent %q is declared twice, first at /agents/%d", id, first))
 			continue
 		}

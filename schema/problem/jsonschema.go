@@ -85,16 +85,29 @@ func (w *wording) walk(e *jsonschema.ValidationError) {
 		return
 	}
 	if len(e.Causes) == 0 {
-		hint := ""
-		if _, ok := e.ErrorKind.(*kind.Pattern); ok { // which says it in a way that not everybody reads
-			hint = w.describe(e)
-		}
-		w.add(e.InstanceLocation, hint, "%s", w.printed(e))
+		w.add(e.InstanceLocation, w.hint(e), "%s", w.printed(e))
 		return
 	}
 	for _, c := range e.Causes {
 		w.walk(c)
 	}
+}
+
+// hint says what printed does not.
+func (w *wording) hint(e *jsonschema.ValidationError) string {
+	switch k := e.ErrorKind.(type) {
+	case *kind.Pattern: // which says it in a way that not everybody reads
+		return w.describe(e)
+	case *kind.Enum:
+		var values []string
+		for _, v := range k.Want {
+			values = append(values, fmt.Sprint(v))
+		}
+		if near := Nearest(fmt.Sprint(k.Got), values); near != "" {
+			return fmt.Sprintf("did you mean %q?", near)
+		}
+	}
+	return ""
 }
 
 // printed says what is wrong and what would be right.
@@ -127,7 +140,11 @@ func (w *wording) printed(e *jsonschema.ValidationError) string {
 	case *kind.Pattern:
 		return fmt.Sprintf("%.200q does not match %s", k.Got, k.Want)
 	case *kind.Enum:
-		return "must be one of " + strings.Trim(fmt.Sprintf("%q", k.Want), "[]")
+		is := ""
+		if text, ok := k.Got.(string); ok {
+			is = fmt.Sprintf(", and is %.200q", text)
+		}
+		return "must be one of " + strings.Trim(fmt.Sprintf("%q", k.Want), "[]") + is
 	}
 	return e.ErrorKind.LocalizedString(w.printer)
 }
