@@ -122,6 +122,8 @@ func TestBadRequests(t *testing.T) {
 		"bad limit":               {"GET", "/api/agents?limit=x", "", 422, "invalid_argument", []string{"query.limit"}, nil},
 		"limit too large":         {"GET", "/api/agents?limit=201", "", 422, "invalid_argument", []string{"query.limit"}, nil},
 		"empty limit":             {"GET", "/api/agents?limit=", "", 422, "invalid_argument", []string{"query.limit"}, nil},
+		"importance NaN":          {"GET", "/api/memory/search?q=x&minImportance=NaN", "", 422, "invalid_argument", []string{"query.minImportance"}, nil},
+		"importance in hex":       {"GET", "/api/memory/search?q=x&minImportance=0x1p-1", "", 422, "invalid_argument", []string{"query.minImportance"}, nil},
 		"two limits":              {"GET", "/api/agents?limit=1&limit=2", "", 422, "invalid_argument", []string{"query.limit"}, nil},
 		"two of all":              {"GET", "/api/memory/search?q=a&q=b&agentId=nyx&agent%49d=aria&limit=", "", 422, "invalid_argument", []string{"query.agentId", "query.limit", "query.q"}, nil},
 		"bad status":              {"GET", "/api/agents?status=asleep", "", 422, "invalid_argument", []string{"query.status"}, nil},

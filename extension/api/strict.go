@@ -101,11 +101,23 @@ func wrongParameters(c *fiber.Ctx, op *huma.Operation) (found []error) {
 		}
 	}
 	for _, p := range op.Parameters {
-		if p.In == "query" && (p.Schema.Type == huma.TypeInteger || p.Schema.Type == huma.TypeNumber) && given[p.Name] == 1 && c.Query(p.Name) == "" {
+		if p.In != "query" || given[p.Name] != 1 || p.Schema.Type != huma.TypeInteger && p.Schema.Type != huma.TypeNumber {
+			continue
+		}
+		switch value := c.Query(p.Name); {
+		case value == "":
 			found = append(found, &huma.ErrorDetail{Location: "query." + p.Name, Message: "must be a number, and is empty"})
+		case p.Schema.Type == huma.TypeNumber && !writesNumber(value):
+			found = append(found, &huma.ErrorDetail{Location: "query." + p.Name, Message: "must be a number as JSON writes it"})
 		}
 	}
 	return found
+}
+
+// writesNumber reports whether a text is a number of JSON. huma takes what strconv does: NaN, which is in every range, and 0x1p-1.
+func writesNumber(text string) bool {
+	var n json.Number
+	return json.Unmarshal([]byte(text), &n) == nil && n.String() == text
 }
 
 // knows reports whether an operation has a parameter of that name. One that is an object is all whose names are its own, a dot,
