@@ -27,6 +27,8 @@ type (
 		AgentID string `path:"agentId" doc:"Id of the agent" example:"nyx"`
 		Condition
 		Body agentPatch
+
+		nested map[string]any // the objects of a PATCH
 	}
 	agentOutput struct {
 		ETag string `header:"ETag" doc:"The revision of the agent, quoted. It stands for what can be changed, and for the status; the emotion changes by itself as time passes, and is not covered" example:"\"7\""`
@@ -45,7 +47,7 @@ func (agentPatch) Schema(r huma.Registry) *huma.Schema {
 	brain := brainSchema()
 	brain.OneOf = append(brain.OneOf, &huma.Schema{Enum: []any{nil}})
 	metadata := objectSchema()
-	metadata.Nullable, metadata.Description = true, "Free-form; it replaces what was there as a whole"
+	metadata.Nullable, metadata.Description = true, "Free-form; PUT replaces it as a whole, PATCH merges it"
 	s := &huma.Schema{
 		Type: huma.TypeObject, AdditionalProperties: false,
 		Description: "What to change: an absent member stays as it is, null clears it",
@@ -86,7 +88,8 @@ func (s *Server) registerAgents(api huma.API) {
 	for method, id := range map[string]string{http.MethodPut: "update-agent", http.MethodPatch: "patch-agent"} {
 		register(api, route{
 			id: id, method: method, path: one, tag: tagAgents, summary: "Update agent", scope: schema.ScopeAdmin,
-			description: "Changes what is given, as a JSON merge patch (RFC 7396): an absent member stays as it is, null clears it. PUT and PATCH do the same. " +
+			description: "Changes what is given: an absent member stays as it is, and null clears it. PUT replaces values as a whole. PATCH is a JSON merge patch (RFC 7396): it merges " +
+				"objects, and null in them removes a member. " +
 				"What changes nothing keeps the revision. With `If-Match` it is made only if the agent is still as you have seen it.",
 			codes: []schema.ErrorCode{schema.CodeNotFound, schema.CodeRevisionMismatch},
 			sends: exampleAgentPatches(), answers: []example{exampleAgent()},
@@ -139,6 +142,13 @@ func (s *Server) stopAgent(ctx context.Context, in *agentInput) (*agentOutput, e
 }
 
 func (s *Server) updateAgent(ctx context.Context, in *updateAgentInput) (*agentOutput, error) {
+	if len(in.nested) > 0 {
+		a, err := s.mergeAgent(ctx, in)
+		if err != nil {
+			return nil, within("body", changedBefore(err, "agent"), "agentId")
+		}
+		return agentAnswer(a, nil)
+	}
 	patch := in.Body.AgentPatch
 	revision, err := in.demanded(func() (int64, error) {
 		a, err := s.services.Agents.Get(ctx, in.AgentID)
