@@ -81,10 +81,6 @@ func measureGets(ctx context.Context, agents schema.Agents, n int) (time.Duratio
 // startRelay runs the relay against services, all of them or those that are granted, and returns where it offers them, and where it measures.
 func startRelay(tb testing.TB, services schema.Services, grants ...string) (offered, measure string) {
 	tb.Helper()
-	path, err := os.Executable()
-	if err != nil {
-		tb.Fatal(err)
-	}
 	m := plugin.New(services)
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -93,15 +89,26 @@ func startRelay(tb testing.TB, services schema.Services, grants ...string) (offe
 			tb.Error(err)
 		}
 	})
-	spec := plugin.Spec{
-		Name: "relay", Path: path, Config: json.RawMessage(`{}`), Grants: grants,
-		Env: map[string]string{envRelay: "1", "GORACE": "exitcode=0 atexit_sleep_ms=0"},
-	}
+	spec := relaySpec(tb, `{}`)
+	spec.Grants = grants
 	if err := m.Start(context.Background(), spec); err != nil {
 		tb.Fatal(err)
 	}
 	listeners := m.Status()[0].Listeners
 	return listeners[0], listeners[1]
+}
+
+// relaySpec returns how to run the relay.
+func relaySpec(tb testing.TB, block string) plugin.Spec {
+	tb.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return plugin.Spec{
+		Name: "relay", Path: path, Config: json.RawMessage(block),
+		Env: map[string]string{envRelay: "1", "GORACE": "exitcode=0 atexit_sleep_ms=0"},
+	}
 }
 
 func openRuntime(tb testing.TB) schema.Services {

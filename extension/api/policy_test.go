@@ -227,13 +227,14 @@ func TestALittleTooEarlyWaits(t *testing.T) {
 	}
 }
 
-// TestSlowloris sends a request a byte at a time, and one that never ends.
+// TestSlowloris opens connections and does not go on, before, in and behind a request.
 func TestSlowloris(t *testing.T) {
-	w := start(t, `"limits":{"readTimeoutMs":200,"idleTimeoutMs":300}`, newFakeHost().services())
+	w := start(t, `"limits":{"readTimeoutMs":200,"idleTimeoutMs":1000}`, newFakeHost().services())
 	for name, text := range map[string]string{
 		"nothing":     "",
 		"half a head": "GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ",
 		"half a body": "POST /api/chat/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+		"a request":   "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
 		c, err := net.Dial("tcp", w.address)
 		if err != nil {
@@ -247,6 +248,9 @@ func TestSlowloris(t *testing.T) {
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: still connected after %v", name, time.Since(begin))
+		}
+		if took := time.Since(begin); name == "a request" && took < 700*time.Millisecond {
+			t.Errorf("after %s it is cut off within %v", name, took) // an idle connection may stay longer than a request may take
 		}
 		_ = c.Close()
 	}
