@@ -36,8 +36,9 @@ func (p *Program) runCommand(common *commonFlags) *cobra.Command {
 
 Without --config, the agents nyx and aria are served on http://127.0.0.1:3001. SIGINT and SIGTERM finish what is
 in flight and exit 0; a second one exits at once. A change of the configuration file, or of the program of an
-extension, counts within a second and drops nobody; SIGHUP and "stagehouse ext reload" reload by hand. Anything that is wrong with the configuration, a port that is
-taken or a data directory in use is reported before anything is served, with exit code 2.
+extension, counts within a second and drops nobody; SIGHUP and "stagehouse ext reload" reload by hand. Anything
+that is wrong with the configuration, a port that is taken or a data directory in use is reported before anything
+is served, with exit code 2.
 
 The configuration is, each over the one before: defaults, the file, the environment
 (STAGEHOUSE_EXTENSIONS__API__PORT=3002 sets extensions.api.port), --set and the other flags.`,

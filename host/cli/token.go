@@ -23,8 +23,8 @@ func (p *Program) tokenCommand(common *commonFlags) *cobra.Command {
 Tokens can be created and revoked while the host runs; it takes effect within a second.
 
 Scopes: read   look at agents, own conversations, memories and events
-        chat   read, and talk to agents and store memories
-        admin  chat, and change, start and stop agents, and see everybody's things`,
+        chat   read, and talk to agents, store and delete own memories
+        admin  chat, and create, change, start, stop and delete agents, and see everybody's things`,
 	}
 	// A misspelt --data must not make tokens that no host knows, nor say that one is revoked.
 	open := func() (*token.Store, error) {
@@ -117,7 +117,7 @@ func (p *Program) tokenList(open openTokens) *cobra.Command {
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 8, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tPRINCIPAL\tSCOPES\tCREATED")
 			for _, i := range infos {
-				fmt.Fprintf(w, "%s\t%s\t%v\t%s\n", i.Name, i.Principal, i.Scopes, i.CreatedAt.Format("2006-01-02 15:04:05Z"))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", i.Name, i.Principal, token.ScopeNames(i.Scopes), i.CreatedAt.Format("2006-01-02 15:04:05Z"))
 			}
 			return w.Flush()
 		},

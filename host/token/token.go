@@ -113,6 +113,15 @@ func (s *Store) RotateAdmin() (string, error) {
 	return t, nil
 }
 
+// ScopeNames writes scopes as --scopes takes them.
+func ScopeNames(scopes []schema.Scope) string {
+	names := make([]string, len(scopes))
+	for i, s := range scopes {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ",")
+}
+
 // Create makes a token of the given unique name. An empty principal is the name. The token is not kept and cannot be shown again.
 func (s *Store) Create(name, principal string, scopes []schema.Scope) (string, Info, error) {
 	if principal == "" {
@@ -124,11 +133,11 @@ func (s *Store) Create(name, principal string, scopes []schema.Scope) (string, I
 	case name == AdminPrincipal:
 		return "", Info{}, schema.Errorf(schema.CodeAlreadyExists, "%q is the token of %s; choose another name", name, s.AdminPath())
 	case len(scopes) == 0:
-		return "", Info{}, schema.Errorf(schema.CodeInvalidArgument, "a token needs at least one scope of %v", schema.Scopes())
+		return "", Info{}, schema.Errorf(schema.CodeInvalidArgument, "a token needs at least one scope of %s", ScopeNames(schema.Scopes()))
 	}
 	for _, sc := range scopes {
 		if !slices.Contains(schema.Scopes(), sc) {
-			return "", Info{}, schema.Errorf(schema.CodeInvalidArgument, "there is no scope %q; the scopes are %v", sc, schema.Scopes())
+			return "", Info{}, schema.Errorf(schema.CodeInvalidArgument, "there is no scope %q; the scopes are %s", sc, ScopeNames(schema.Scopes()))
 		}
 	}
 	t := newToken()
