@@ -30,14 +30,18 @@ func slowly(t *testing.T) (s *server, resume chan struct{}) {
 // with makes one request with headers, given as name and value.
 func (s *server) with(c *http.Client, want int, method, path string, body any, header ...string) answer {
 	s.t.Helper()
+	return s.do(headed(c, header...), want, method, path, body)
+}
+
+// headed returns a client like c that sends headers with every request.
+func headed(c *http.Client, header ...string) *http.Client {
 	next := c.Transport
-	headed := &http.Client{Timeout: c.Timeout, Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+	return &http.Client{Timeout: c.Timeout, Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
 		for i := 0; i < len(header); i += 2 {
 			r.Header.Set(header[i], header[i+1])
 		}
 		return next.RoundTrip(r)
 	})}
-	return s.do(headed, want, method, path, body)
 }
 
 type transportFunc func(*http.Request) (*http.Response, error)
