@@ -123,8 +123,11 @@ func (h *host) list(ctx context.Context) (listing, error) {
 		return listing{}, err
 	}
 	var l listing
-	if err := json.Unmarshal(out, &l); err != nil || len(l.Extensions) != 1 {
-		return listing{}, fmt.Errorf("ext list says %s (%v)", out, err)
+	if err := json.Unmarshal(out, &l); err != nil {
+		return listing{}, fmt.Errorf("ext list says %s: %w", out, err)
+	}
+	if len(l.Extensions) != 1 {
+		return listing{}, fmt.Errorf("ext list says %s", out)
 	}
 	return l, nil
 }

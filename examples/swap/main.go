@@ -40,8 +40,8 @@ func main() {
 	flag.BoolVar(&o.verbose, "v", false, "show the log of the host")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	ok, err := run(ctx, o)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "swap:", err)
 	}

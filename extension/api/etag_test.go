@@ -38,7 +38,7 @@ func TestNotModified(t *testing.T) {
 // TestNotModifiedOfSeveralLines sends a list as RFC 9110 §5.3 allows it.
 func TestNotModifiedOfSeveralLines(t *testing.T) {
 	w := start(t, "", newFakeHost().services())
-	req, err := http.NewRequest("GET", "http://"+w.address+"/api/agents/nyx", nil)
+	req, err := http.NewRequest(http.MethodGet, "http://"+w.address+"/api/agents/nyx", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestNotModifiedOfSeveralLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _ = resp.Body.Close(); resp.StatusCode != 304 {
+	if _ = resp.Body.Close(); resp.StatusCode != http.StatusNotModified {
 		t.Errorf("%d", resp.StatusCode)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -167,7 +168,7 @@ func (s *stream) wantEnd() string {
 		switch {
 		case err == nil:
 			last = b
-		case err == io.EOF && last.comment != "":
+		case errors.Is(err, io.EOF) && last.comment != "":
 			return last.comment
 		default:
 			s.t.Fatalf("the stream ended with %v, behind %+v", err, last)

@@ -187,7 +187,7 @@ func TestEventsAreNegotiated(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := resp.Header.Get("Content-Type")
-			if want == "" && (resp.StatusCode != 406 || got != "application/problem+json") || want != "" && (resp.StatusCode != 200 || got != want) {
+			if want == "" && (resp.StatusCode != http.StatusNotAcceptable || got != "application/problem+json") || want != "" && (resp.StatusCode != http.StatusOK || got != want) {
 				t.Errorf("%s, Accept %s: %d %s, want %s", method, accept, resp.StatusCode, got, want)
 			}
 			if method == "HEAD" {

@@ -291,7 +291,7 @@ func TestUpdateAgent(t *testing.T) {
 func TestIfMatchOfSeveralLines(t *testing.T) {
 	w := start(t, "", newFakeHost().services())
 	for last, want := range map[string]int{`"7"`: 200, `"6"`: 412} {
-		req, err := http.NewRequest("PUT", "http://"+w.address+"/api/agents/nyx", strings.NewReader(`{}`))
+		req, err := http.NewRequest(http.MethodPut, "http://"+w.address+"/api/agents/nyx", strings.NewReader(`{}`))
 		if err != nil {
 			t.Fatal(err)
 		}

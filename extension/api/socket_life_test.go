@@ -15,7 +15,7 @@ func TestHeartbeat(t *testing.T) {
 	t.Run("keeps a client that answers", func(t *testing.T) {
 		s := w.dial(as("alice")...)
 		got := make(chan error, 1)
-		go func() { _, err := s.next(); _, err = s.next(); got <- err }()
+		go func() { _, _ = s.next(); _, err := s.next(); got <- err }()
 		select {
 		case err := <-got: // auth:ok comes, and after it nothing does
 			t.Errorf("the socket ended: %v", err)

@@ -108,9 +108,10 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 		}
 		problems = append(problems, found...)
 	}
-	problems = append(unresolved, slices.DeleteFunc(problems, func(p schema.Problem) bool {
+	problems = slices.DeleteFunc(problems, func(p schema.Problem) bool {
 		return saidAt(p.Pointer, unresolved) // it is about the text of a reference that leads nowhere
-	})...)
+	})
+	problems = append(problems, unresolved...)
 	nameSources(problems, settings)
 	problems = secrets.scrub(problems)
 	problem.Sort(problems)

@@ -148,7 +148,7 @@ func (r *Runtime) keepFailure(ctx context.Context, failure error) {
 func (r *Runtime) keepUnlessKept(ctx context.Context, value any, failure *schema.Error) error {
 	return r.fault("keep what came of a request", r.store.Update(ctx, func(tx store.Tx) error {
 		if _, kept, err := earlier[json.RawMessage](ctx, r, tx); kept || err != nil {
-			return nil // somebody was quicker, with this request or with another one
+			return nil //nolint:nilerr // somebody was quicker, with this request or with another one
 		}
 		return r.keep(ctx, tx, value, failure)
 	}))

@@ -80,7 +80,7 @@ func (h *hub) run(ctx context.Context) error {
 		err := h.follow(ctx, retry.Reset)
 		h.following.Store(false)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // that it is told to end is no failure
 		}
 		wait := retry.NextBackOff()
 		h.logger.Warn("the event log cannot be followed; trying again", "error", err, "after", wait)
