@@ -24,7 +24,7 @@ var docsFiles = map[string]string{
 }
 
 func TestDocsAreServedToEverybody(t *testing.T) {
-	w := start(t, "", newFakeHost().services())
+	w := start(t, "", newFakeHost().services()).unjudged() // a page for people is no operation
 	for path, mediaType := range docsFiles {
 		a := w.do("GET", path, "", "Accept-Encoding", "identity")
 		for name, want := range map[string]string{
@@ -53,7 +53,7 @@ func TestDocsAreServedToEverybody(t *testing.T) {
 }
 
 func TestDocsPolicy(t *testing.T) {
-	w := start(t, "", newFakeHost().services())
+	w := start(t, "", newFakeHost().services()).unjudged() // a page for people is no operation
 	const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	a := w.do("GET", "/docs", "")
 	if got := a.header["Content-Security-Policy"]; !slices.Equal(got, []string{policy}) {
@@ -66,7 +66,7 @@ func TestDocsPolicy(t *testing.T) {
 
 // TestDocsAreNotSentTwice asks for what the client has, in both encodings, whose ETags differ.
 func TestDocsAreNotSentTwice(t *testing.T) {
-	w := start(t, "", newFakeHost().services())
+	w := start(t, "", newFakeHost().services()).unjudged() // a page for people is no operation
 	for path := range docsFiles {
 		plain := w.do("GET", path, "", "Accept-Encoding", "identity")
 		packed := w.do("GET", path, "", "Accept-Encoding", "br, gzip")
@@ -101,7 +101,7 @@ func TestDocsAreNotSentTwice(t *testing.T) {
 
 // TestDocsLinksAreRelative serves the page below a path of a proxy.
 func TestDocsLinksAreRelative(t *testing.T) {
-	w := start(t, "", newFakeHost().services())
+	w := start(t, "", newFakeHost().services()).unjudged() // a page for people is no operation
 	w.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	a := w.do("GET", "/docs/", "")
 	outside, err := url.Parse("https://example.com/agents/docs/")
@@ -193,7 +193,7 @@ func plainText(n *html.Node, between string) string {
 }
 
 func TestDocsPageIsWhole(t *testing.T) {
-	w := start(t, "", newFakeHost().services())
+	w := start(t, "", newFakeHost().services()).unjudged() // a page for people is no operation
 	a := w.do("GET", "/docs", "", "Accept-Encoding", "identity")
 	page := parseDocs(t, a.body)
 	t.Logf("the page has %d bytes", len(a.body))
@@ -227,7 +227,7 @@ func TestDocsPageIsWhole(t *testing.T) {
 
 // TestDocsHaveEverything looks for what the documents have, on its own way through them.
 func TestDocsHaveEverything(t *testing.T) {
-	w := start(t, "", newFakeHost().services())
+	w := start(t, "", newFakeHost().services()).unjudged() // a page for people is no operation
 	page := parseDocs(t, w.do("GET", "/docs", "", "Accept-Encoding", "identity").body)
 	var rest struct {
 		Paths      map[string]map[string]any
