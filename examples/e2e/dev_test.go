@@ -28,7 +28,7 @@ func TestDev(t *testing.T) {
 	if found == nil {
 		t.Fatalf("the banner does not name weather:\n%s", s.stdout)
 	}
-	client := newClient(t)
+	client := newForeignClient(t)
 	ask := func() (string, error) {
 		resp, err := client.Get(found[1])
 		if err != nil {
