@@ -53,7 +53,7 @@ func newClientOn(t *testing.T, tr *http.Transport) *http.Client {
 	return &http.Client{Transport: exchanges().Transport(t, tr), Timeout: patience}
 }
 
-// newForeignClient is for servers of another contract.
+// newForeignClient is for servers of another contract, and for what comes through a proxy, which adds headers of its own.
 func newForeignClient(t *testing.T) *http.Client {
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)

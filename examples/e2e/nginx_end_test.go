@@ -16,7 +16,7 @@ import (
 func TestNginxNoticesThatTheClientHasGone(t *testing.T) {
 	needsNginx(t)
 	s, _ := slowly(t)
-	c := newClient(t)
+	c := newForeignClient(t)
 	for name, conf := range map[string]string{"documented": documented(t), "untold": untold} {
 		n := s.behindNginx(conf)
 		ctx, leave := context.WithTimeout(t.Context(), patience)
@@ -70,7 +70,7 @@ func TestNginxTakesNothingForDead(t *testing.T) {
 			t.Fatalf("got %q, %v", line, err)
 		}
 	}
-	revision := s.update(newClient(t), 0)
+	revision := s.update(newForeignClient(t), 0)
 	if f, err := x.next(); err != nil || f["revision"] != revision {
 		t.Errorf("behind the comments came %v, %v", f, err)
 	}

@@ -17,7 +17,7 @@ func TestNginxTellsWhoAsks(t *testing.T) {
 		"--set", fmt.Sprintf(`extensions.api.rateLimit={"windowMs":60000,"max":%d}`, most))
 	n := s.behindNginx(documented(t))
 	from := func(address string) *http.Client {
-		c := newClient(t)
+		c := newForeignClient(t)
 		c.Transport.(*http.Transport).DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext
 		return c
 	}
@@ -58,8 +58,8 @@ func TestNginxTellsWhichHostIsAskedFor(t *testing.T) {
 	s := start(t, t.TempDir(), "--set", "extensions.api.port=0")
 	for conf, want := range map[string]int{documented(t): http.StatusOK, untold: http.StatusForbidden} {
 		n := s.behindNginx(conf)
-		n.with(newClient(t), want, http.MethodPost, "/api/agents/nyx/start", nil, "Origin", n.base)
-		n.with(newClient(t), http.StatusForbidden, http.MethodPost, "/api/agents/nyx/start", nil, "Origin", "http://elsewhere.example")
+		n.with(newForeignClient(t), want, http.MethodPost, "/api/agents/nyx/start", nil, "Origin", n.base)
+		n.with(newForeignClient(t), http.StatusForbidden, http.MethodPost, "/api/agents/nyx/start", nil, "Origin", "http://elsewhere.example")
 	}
 }
 
@@ -68,7 +68,7 @@ func TestETagsThroughNginx(t *testing.T) {
 	needsNginx(t)
 	s := start(t, t.TempDir(), "--set", "extensions.api.port=0")
 	n := s.behindNginx(documented(t))
-	c := newClient(t)
+	c := newForeignClient(t)
 	a := n.do(c, http.StatusOK, http.MethodGet, "/api/agents/nyx", nil)
 	strong := fmt.Sprintf(`"%v"`, a.json["revision"])
 	weak := a.Header.Get("ETag")

@@ -23,7 +23,7 @@ func (s *server) update(c *http.Client, n int) float64 {
 
 // streamClient returns a client for streams, whose answers nginx compresses if it may.
 func streamClient(t *testing.T, compressed bool) *http.Client {
-	c := newClient(t)
+	c := newForeignClient(t)
 	c.Timeout = 0
 	c.Transport.(*http.Transport).DisableCompression = !compressed
 	return c
@@ -47,7 +47,7 @@ func TestNginxPassesEveryEventOn(t *testing.T) {
 				if x.resp.Uncompressed != compressed {
 					t.Errorf("the stream has headers %v", x.resp.Header)
 				}
-				c := newClient(t)
+				c := newForeignClient(t)
 				for i := range 20 {
 					revision := s.update(c, i)
 					if f, err := x.next(); err != nil || f["revision"] != revision {
@@ -66,7 +66,7 @@ func TestNginxHoldsEventsBack(t *testing.T) {
 	needsNginx(t)
 	s := start(t, t.TempDir(), "--set", "extensions.api.port=0")
 	n := s.behindNginx(with(documented(t), "proxy_ignore_headers X-Accel-Buffering;"))
-	c := newClient(t)
+	c := newForeignClient(t)
 	head := s.do(c, http.StatusOK, http.MethodGet, "/api/events", nil).str("head")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	seen := make(chan float64)

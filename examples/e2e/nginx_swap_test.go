@@ -51,7 +51,7 @@ type crowd struct {
 // repeats makes the same kind of request again and again, and counts; body gets the number of it. Every one has to succeed.
 func (b *crowd) repeats(s *server, count *atomic.Int64, method, path string, body func(n int64) map[string]any) {
 	b.wg.Go(func() {
-		c := newClient(b.t)
+		c := newForeignClient(b.t)
 		for n := int64(0); !b.stop.Load(); n++ {
 			var content any
 			if body != nil {
@@ -201,7 +201,7 @@ func TestKeptConnectionsOfNginxMove(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range clients {
 			wg.Go(func() {
-				a, err := n.try(newClient(t), s.token, http.MethodPost, "/api/chat/send", map[string]any{"agentId": "nyx", "conversationId": fmt.Sprint("c", i), "message": "Hello!"})
+				a, err := n.try(newForeignClient(t), s.token, http.MethodPost, "/api/chat/send", map[string]any{"agentId": "nyx", "conversationId": fmt.Sprint("c", i), "message": "Hello!"})
 				if err != nil || a.StatusCode != http.StatusOK {
 					t.Errorf("POST = %v, %v", a.Response, err)
 				}

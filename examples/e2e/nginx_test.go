@@ -122,7 +122,7 @@ func (n *nginx) run(c *exec.Cmd) {
 			t.Logf("log of nginx:\n%s", n.log.String())
 		}
 	})
-	client := newClient(t)
+	client := newForeignClient(t)
 	eventually(t, "nginx", func() error {
 		select {
 		case <-exited:

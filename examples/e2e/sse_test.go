@@ -57,7 +57,7 @@ func (x *stream) open(ctx context.Context, c *http.Client) error {
 // next returns the data of the next block that has any.
 func (x *stream) next() (frame, error) {
 	var f frame
-	id := ""
+	id, kind := "", ""
 	for {
 		line, err := x.in.ReadString('\n')
 		switch name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": "); {
@@ -65,8 +65,12 @@ func (x *stream) next() (frame, error) {
 			return nil, err
 		case name == "id":
 			id = value
+		case name == "event":
+			kind = value
 		case name == "data":
-			checkFrame(x.s.t, []byte(value))
+			if kind != "ack" { // which is that of a request, and not of a command
+				checkFrame(x.s.t, []byte(value))
+			}
 			if err := json.Unmarshal([]byte(value), &f); err != nil {
 				return nil, err
 			}
