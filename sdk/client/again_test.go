@@ -178,6 +178,7 @@ func TestSendWaits(t *testing.T) {
 	}{
 		"accepted":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202); _, _ = w.Write([]byte(accepted)) }, "", 2, ""},
 		"not seen":      {unseen, schema.RunRunning, 2, ""},
+		"replied":       {unseen, schema.RunCompleted, 2, ""}, // while it could not be seen
 		"failed":        {unseen, schema.RunFailed, 1, schema.CodeUnavailable},
 		"cancelled":     {problem(499, `{"code":"cancelled","retryable":true,"runId":"run_1"}`), schema.RunCancelled, 1, schema.CodeCancelled},
 		"another's run": {problem(409, `{"code":"conversation_busy","runId":"run_0"}`), schema.RunRunning, 1, schema.CodeConversationBusy},

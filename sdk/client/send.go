@@ -95,11 +95,12 @@ func (c *Client) send(ctx context.Context, m Message, prefer string) (a Answer, 
 	return a, err
 }
 
-// turnGoesOn reports whether an error about a turn that was accepted only says that its end could not be seen.
+// turnGoesOn reports whether an error about a turn that was accepted only says that its end could not be seen, and the reply is
+// still to come, or there by now: the same request has it then.
 func (c *Client) turnGoesOn(ctx context.Context, e *Error) bool {
 	if !unsure(e.Code) {
 		return false
 	}
 	run, err := c.Run(ctx, e.RunID)
-	return err == nil && !run.Status.Terminal()
+	return err == nil && (!run.Status.Terminal() || run.Status == schema.RunCompleted)
 }

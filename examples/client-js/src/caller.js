@@ -45,8 +45,8 @@ export class Caller {
    * @param {boolean} [options.reads] it changes nothing, although it is a POST
    * @param {number} [options.timeoutMs] of all tries together
    * @param {number} [options.tryMs] of one
-   * @param {(error: ProblemError) => Promise<boolean>} [options.goesOn] whether what an error with a runId is about goes on, so that
-   *   the answer is still to come
+   * @param {(error: ProblemError) => Promise<boolean>} [options.goesOn] whether what an error with a runId is about goes on, or is well over, so that
+   *   the answer is still to come, or there
    */
   async call(method, path, { body, headers = {}, key = newKey(), reads = false, timeoutMs = this.#options.timeoutMs, tryMs = timeoutMs, goesOn } = {}) {
     const changes = method !== 'GET' && method !== 'DELETE';

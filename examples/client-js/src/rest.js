@@ -41,7 +41,10 @@ export class Rest {
   async send({ idempotencyKey = newKey(), ...body }, { waitMs, timeoutMs = Infinity } = {}) {
     /** @type {Record<string, string>} */
     const headers = waitMs === undefined ? {} : { Prefer: waitMs < 1000 ? 'respond-async' : `wait=${Math.floor(waitMs / 1000)}` };
-    const goesOn = async (/** @type {ProblemError} */ error) => !over(await this.runs.get(error.runId));
+    const goesOn = async (/** @type {ProblemError} */ error) => {
+      const run = await this.runs.get(error.runId);
+      return !over(run) || run.status === 'completed'; // the reply came while nobody could see it: the same request has it
+    };
     const until = Date.now() + timeoutMs;
     /** @type {any} */
     let took;

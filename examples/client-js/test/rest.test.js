@@ -100,6 +100,7 @@ const accepted = { conversationId: 'c', runId: 'run_1', agentId: 'nyx', message:
 for (const [what, first, status, asks, code] of [
   ['accepted', problem(202, accepted), '', 2],
   ['not seen', problem(503, { code: 'unavailable', retryable: true, runId: 'run_1' }), 'running', 2],
+  ['replied meanwhile', problem(503, { code: 'unavailable', retryable: true, runId: 'run_1' }), 'completed', 2],
   ['failed', problem(503, { code: 'unavailable', retryable: true, runId: 'run_1' }), 'failed', 1, 'unavailable'],
   ['another\'s run', problem(409, { code: 'conversation_busy', runId: 'run_0' }), 'running', 1, 'conversation_busy'],
 ]) {
