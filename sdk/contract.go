@@ -2,8 +2,9 @@ package sdk
 
 import "github.com/stagehouse/stagehouse/schema"
 
-// What an extension says and hears, under the names of package schema, so that its author imports one package. The interfaces
-// of the services are documented there.
+// This is what an extension says and hears, under the names of package schema, so that its author imports one package. The
+// interfaces of the services are documented there.
+
 type (
 	Agent       = schema.Agent
 	AgentPage   = schema.AgentPage

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -166,7 +167,7 @@ func TestNginxPassesATurnOn(t *testing.T) {
 				x.reads("ack", "chat:queued", "chat:started", "chat:delta")
 				resume <- struct{}{}
 				x.reads("chat:delta", "chat:reply")
-				if f, err := x.next(); err != io.EOF {
+				if f, err := x.next(); !errors.Is(err, io.EOF) {
 					t.Errorf("behind the end of the turn came %v, %v", f, err)
 				}
 			})

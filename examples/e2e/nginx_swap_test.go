@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -270,7 +271,7 @@ func TestATurnThroughNginxIsResumed(t *testing.T) {
 	}
 	x.reads("chat:queued", "chat:started", "chat:delta")
 	swap(t, m, api)
-	if f, err := x.next(); err != io.EOF {
+	if f, err := x.next(); !errors.Is(err, io.EOF) {
 		t.Fatalf("behind the swap came %v, %v", f, err)
 	}
 	x.query = "?runId=" + ack.str("runId")
@@ -279,7 +280,7 @@ func TestATurnThroughNginxIsResumed(t *testing.T) {
 	}
 	h.resume <- struct{}{}
 	x.reads("chat:delta", "chat:reply")
-	if f, err := x.next(); err != io.EOF {
+	if f, err := x.next(); !errors.Is(err, io.EOF) {
 		t.Errorf("behind the end of the turn came %v, %v", f, err)
 	}
 	n.wantQuiet()

@@ -152,7 +152,9 @@ func (s *Server) checkAgents(ctx context.Context, ids []string) error {
 }
 
 // invalid words one wrong value.
-func invalid(location, message string) error {
+func invalid(location, message string) error { return invalidProblem(location, message) }
+
+func invalidProblem(location, message string) *problem.Problem {
 	found := []schema.FieldError{{Location: location, Message: message}}
 	p := problem.New(schema.CodeInvalidArgument, summary(found))
 	p.Errors = found

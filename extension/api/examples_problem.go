@@ -13,7 +13,7 @@ func exampleProblem(code schema.ErrorCode) example {
 	p.Instance, p.RequestID = cmp.Or(problemInstance(code), "/api/chat/send"), "req_01m87vmwg66adtxbkb3wkzwbz8"
 	switch code {
 	case schema.CodeInvalidArgument:
-		p = invalid("body.message", "must not be empty").(*problem.Problem)
+		p = invalidProblem("body.message", "must not be empty")
 		p.Instance, p.RequestID = "/api/chat/send", "req_01m87vmwg66adtxbkb3wkzwbz8"
 	case schema.CodeConversationBusy:
 		p.RunID = sampleRunID

@@ -176,7 +176,10 @@ func TestSendWaits(t *testing.T) {
 		want   int64
 		code   schema.ErrorCode
 	}{
-		"accepted":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(202); _, _ = w.Write([]byte(accepted)) }, "", 2, ""},
+		"accepted": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusAccepted)
+			_, _ = w.Write([]byte(accepted))
+		}, "", 2, ""},
 		"not seen":      {unseen, schema.RunRunning, 2, ""},
 		"replied":       {unseen, schema.RunCompleted, 2, ""}, // while it could not be seen
 		"failed":        {unseen, schema.RunFailed, 1, schema.CodeUnavailable},

@@ -114,10 +114,12 @@ func follow(whole any, to string) (any, error) {
 	for range 8 {
 		at := whole
 		for name := range strings.SplitSeq(strings.TrimPrefix(to, "#/"), "/") {
-			object, ok := at.(map[string]any)
-			if at, ok = object[name]; !ok {
+			object, _ := at.(map[string]any)
+			below, ok := object[name]
+			if !ok {
 				return nil, fmt.Errorf("%s leads nowhere", to)
 			}
+			at = below
 		}
 		object, _ := at.(map[string]any)
 		next, further := object["$ref"].(string)

@@ -54,7 +54,7 @@ func (tr *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close() // it has been read
 		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(x.received), failing{broken}))
 		if broken != nil {
-			return resp, nil // it has not been answered whole
+			return resp, nil //nolint:nilerr // who reads the body gets the error; what has not been answered whole is not judged
 		}
 	}
 	if err := tr.exchanges.check(x); err != nil {

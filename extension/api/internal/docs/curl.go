@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -21,9 +22,10 @@ func (d *document) calls(o operation, parameters []part) []sample {
 		return nil
 	}
 	lines := []string{"curl"}
-	if o.Method == "HEAD" {
+	switch {
+	case o.Method == http.MethodHead:
 		lines[0] += " -I"
-	} else if o.Method != "GET" && (o.Method != "POST" || o.Body == nil) {
+	case o.Method != http.MethodGet && (o.Method != http.MethodPost || o.Body == nil):
 		lines[0] += " -X " + o.Method
 	}
 	lines[0] += " " + quote(d.server()+d.target(o.Path, parameters))

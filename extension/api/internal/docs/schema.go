@@ -99,11 +99,12 @@ func (d *document) nest(p part, s *shape, depth int) {
 	switch more := p.values["additionalProperties"].(type) {
 	case bool:
 		p.skip("additionalProperties")
-		if !more {
+		switch {
+		case !more:
 			s.Notes = append(s.Notes, note{Label: "No other members"})
-		} else if len(s.Members) > 0 {
+		case len(s.Members) > 0:
 			s.Notes = append(s.Notes, note{Label: "Any other members"})
-		} else {
+		default:
 			s.Notes = append(s.Notes, note{Label: "Any members"})
 		}
 	case *object:
