@@ -2,9 +2,8 @@ package sdk
 
 import "github.com/stagehouse/stagehouse/schema"
 
-// This is what an extension says and hears, under the names of package schema, so that its author imports one package. The
-// interfaces of the services are documented there.
-
+// Agent and the others are what an extension says and hears, under the names of package schema, so that its author imports one
+// package. The interfaces of the services are documented there.
 type (
 	Agent       = schema.Agent
 	AgentPage   = schema.AgentPage
