@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"strings"
 	"testing"
@@ -342,6 +343,37 @@ func TestOnceOverREST(t *testing.T) {
 	found := s.do(c, http.StatusOK, http.MethodGet, "/api/memory/search?q=only+once&agentId=nyx", nil)
 	if n := len(found.json["results"].([]any)); n != 1 {
 		t.Errorf("it is remembered %d times", n)
+	}
+}
+
+// failing is a brain that cannot answer, and for the message "wait" does not even say so.
+type failing struct{}
+
+func (failing) Respond(ctx context.Context, t brain.Turn) iter.Seq2[brain.Step, error] {
+	return func(yield func(brain.Step, error) bool) {
+		if t.Message.Content == "wait" {
+			<-ctx.Done()
+		}
+		yield(brain.Step{}, errors.New("the model is away"))
+	}
+}
+
+// TestARetryOfATurnWithoutAReply hears what became of that turn, and begins no other one. The contract has such answers, too.
+func TestARetryOfATurnWithoutAReply(t *testing.T) {
+	m, _, _ := managed(t, func(context.Context, string, schema.Object) (brain.Brain, error) { return failing{}, nil })
+	s, c := &server{t: t, base: "http://" + m.Status()[0].Listeners[0]}, newClient(t)
+	for text, status := range map[string]int{"fail": http.StatusInternalServerError, "wait": 499} {
+		body := map[string]any{"agentId": "nyx", "message": text}
+		begun := s.with(c, http.StatusAccepted, http.MethodPost, "/api/chat/send", body, "Idempotency-Key", text, "Prefer", "respond-async")
+		if text == "wait" {
+			s.do(c, http.StatusOK, http.MethodPost, "/api/runs/"+begun.str("runId")+"/cancel", nil)
+		}
+		for range 2 {
+			a := s.with(c, status, http.MethodPost, "/api/chat/send", body, "Idempotency-Key", text)
+			if a.str("runId") != begun.str("runId") || a.Header.Get("Idempotency-Replayed") != "true" {
+				t.Errorf("the retry of %s: %v %s", begun.raw, a.Header, a.raw)
+			}
+		}
 	}
 }
 

@@ -90,12 +90,16 @@ func problemHeaders(status int, codes []schema.ErrorCode) []string {
 	switch status {
 	case http.StatusUnauthorized:
 		return append(names, fiber.HeaderWWWAuthenticate)
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests:
 		return append(names, fiber.HeaderRetryAfter)
+	case http.StatusServiceUnavailable:
+		return append(names, fiber.HeaderRetryAfter, headerReplayed)
 	case http.StatusUnsupportedMediaType:
 		return append(names, fiber.HeaderAcceptEncoding)
 	case http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity:
 		return append(names, headerReplayed) // such an answer comes again to a request with a key
+	case schema.CodeCancelled.HTTPStatus(), http.StatusInternalServerError, http.StatusGatewayTimeout:
+		return append(names, headerReplayed) // the message was accepted before, and its turn ended so
 	}
 	return names
 }
