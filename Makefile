@@ -9,7 +9,7 @@ CLIENTS ?= node,python
 TEST_NGINX ?= /usr/sbin/nginx
 BIN := bin
 
-.PHONY: build plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js contract proxy browser swap bench clean
+.PHONY: build tapped plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js contract proxy browser swap bench clean
 
 build: ## the host, with the built-in extensions inside
 	$(GO) build -trimpath -o $(BIN)/stagehouse ./host/cmd/stagehouse
@@ -55,23 +55,30 @@ fuzz: ## every fuzz target for FUZZTIME, or so many times (5000x)
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
-e2e-node: build ## the reference page from Node, with the ws package
-	cd examples/e2e/node && npm ci --no-audit --no-fund && STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
+# The tests of clients in other languages have a tap in front of the server, which holds what is said against the contract.
+TAPPED = $(CURDIR)/$(BIN)/tapped
+BROKEN = $(CURDIR)/$(BIN)/contract-broken
+tapped = CONTRACT_BROKEN=$(BROKEN) STAGEHOUSE=$(TAPPED) npm test && if test -e $(BROKEN); then cat $(BROKEN); exit 1; fi
 
-client-js: build ## the JavaScript client library, against the program and against a server that misbehaves
-	cd examples/client-js && npm ci --no-audit --no-fund && npm run check && STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
+tapped:
+	$(GO) build -o $(TAPPED) ./examples/contract/tapped && rm -f $(BROKEN)
+
+e2e-node: tapped ## the reference page from Node, with the ws package
+	cd examples/e2e/node && npm ci --no-audit --no-fund && $(tapped)
+
+client-js: tapped ## the JavaScript client library, against the program and against a server that misbehaves
+	cd examples/client-js && npm ci --no-audit --no-fund && npm run check && $(tapped)
 
 contract: export REDOCLY_SUPPRESS_UPDATE_NOTICE = true
-contract: build ## the published contract: its lints, and a client generated from it against the program
-	cd examples/contract && npm ci --no-audit --no-fund --ignore-scripts && npm run lint && \
-	  STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
+contract: tapped ## the published contract: its lints, and a client generated from it against the program
+	cd examples/contract && npm ci --no-audit --no-fund --ignore-scripts && npm run lint && $(tapped)
 
 proxy: ## streams, sockets and swaps behind an nginx that the tests start with a configuration of their own
 	@test -x $(TEST_NGINX) || { echo "there is no $(TEST_NGINX): apt-get install nginx-light, or set TEST_NGINX to the path of one"; exit 1; }
 	TEST_NGINX=$(TEST_NGINX) $(GO) test -count=1 -run Nginx ./examples/e2e
 
-browser: build ## what browsers do with the API, in headless Chromium; needs nginx, too
-	cd examples/browser && npm ci --no-audit --no-fund && TEST_NGINX=$(TEST_NGINX) STAGEHOUSE=$(CURDIR)/$(BIN)/stagehouse npm test
+browser: tapped ## what browsers do with the API, in headless Chromium; needs nginx, too
+	cd examples/browser && npm ci --no-audit --no-fund && TEST_NGINX=$(TEST_NGINX) $(tapped)
 
 swap: build ## replaces, kills and restarts the program under load, and counts what clients see of it; needs Node and Python
 	cd examples/client-js && npm ci --no-audit --no-fund

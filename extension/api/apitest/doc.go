@@ -7,4 +7,6 @@
 // headers; santhosh-tekuri/jsonschema judges bodies as JSON Schema 2020-12, which is what OpenAPI 3.1 means, by schemas that
 // are compiled once. What neither looks for is looked for here: query parameters, headers and members of an answer that the
 // document does not have, bodies where it has none, and operations that it does not know.
+//
+// A Tap is for clients that are no http.Client, in any language: it stands between them and the server, and reads along.
 package apitest

@@ -5,7 +5,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 	"sync"
 )
 
@@ -32,9 +31,6 @@ type transport struct {
 	mu sync.Mutex
 	t  T // nil = the test is over, and may not be failed any more
 }
-
-// shown is how much of a body, and of what is wrong with it, is told, in bytes.
-const shown = 2 << 10
 
 // RoundTrip implements http.RoundTripper.
 func (tr *transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -107,12 +103,8 @@ func (tr *transport) fail(x exchange, err error) {
 		return
 	}
 	tr.t.Helper()
-	tr.t.Errorf("%s %s = %d breaks the contract: %s\nsent: %s\nreceived: %s",
-		x.request.Method, x.request.URL.RequestURI(), x.response.StatusCode, cut([]byte(err.Error())), cut(x.sent), cut(x.received))
+	tr.t.Errorf("%s", x.broken(err))
 }
-
-// cut returns the beginning of a text, which may be none.
-func cut(b []byte) string { return strings.ToValidUTF8(string(b[:min(len(b), shown)]), "\uFFFD") }
 
 func (tr *transport) end() {
 	tr.mu.Lock()
