@@ -29,6 +29,7 @@ const (
 	PhaseStart     Phase = "start"
 	PhaseHealth    Phase = "health"
 	PhaseTakeOver  Phase = "take over"
+	PhaseActivate  Phase = "activate" // of a runtime
 )
 
 // StartError says why an extension does not run.
@@ -43,7 +44,7 @@ type StartError struct {
 // Error tells all of it in one line.
 func (e *StartError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "extension %s", e.Extension)
+	b.WriteString(title(e.Extension))
 	if e.Generation > 0 {
 		fmt.Fprintf(&b, " (generation %d)", e.Generation)
 	}
@@ -52,6 +53,14 @@ func (e *StartError) Error() string {
 		fmt.Fprintf(&b, "; next: %s", e.Next)
 	}
 	return b.String()
+}
+
+// title returns how a message speaks of an extension, or of the runtime.
+func title(name string) string {
+	if name == RuntimeName {
+		return name
+	}
+	return "extension " + name
 }
 
 // Unwrap returns the cause.
@@ -105,6 +114,9 @@ func failed(s Spec, generation uint64, phase Phase, cause error) *StartError {
 // next says what the operator can do about cause.
 func next(s Spec, phase Phase, cause error) string {
 	key := "extensions." + s.Name
+	if s.Name == RuntimeName {
+		key = s.Name
+	}
 	var (
 		checksum *process.ChecksumError
 		stdout   *process.StdoutError
@@ -148,7 +160,7 @@ func next(s Spec, phase Phase, cause error) string {
 		return fmt.Sprintf("use a runtime that offers it, or set %s.enabled to false", key)
 	case strings.Contains(cause.Error(), key): // it names the key to change, as a port that is taken does
 		return ""
-	case phase == PhaseStart, phase == PhaseHealth:
+	case phase == PhaseStart, phase == PhaseHealth, phase == PhaseActivate:
 		return "correct what it says; its log may say more"
 	}
 	return ""

@@ -36,6 +36,7 @@ type generation struct {
 	proc      *process.Process
 	client    pb.ExtensionClient
 	listeners []string      // where it serves
+	offers    []string      // services, of a runtime
 	since     time.Time     // when it began to serve
 	files     process.Files // when it was last looked at; of the supervisor, as is the gauge
 	gauge     fileGauge
@@ -113,9 +114,7 @@ func (g *generation) takeOver(before *generation) error {
 
 func (g *generation) init(ctx context.Context, m *Manager) error {
 	services := g.spec.granted(m.services)
-	id, err := g.proc.Offer(func(r grpc.ServiceRegistrar) {
-		wire.Register(r, services, g.spec.Name, wire.WithLogger(g.log))
-	})
+	id, err := g.offer(services)
 	if err != nil {
 		return err
 	}
@@ -126,12 +125,23 @@ func (g *generation) init(ctx context.Context, m *Manager) error {
 	if err != nil {
 		return wire.FromStatus(err)
 	}
+	g.offers = out.GetOffers()
 	for _, name := range out.GetRequires() {
 		if !slices.Contains(services.Names(), name) {
 			return &MissingError{Service: name, Offered: slices.Contains(m.services.Names(), name)}
 		}
 	}
 	return nil
+}
+
+// offer serves services to the process and returns the number of their connection, or 0 for a runtime, which gets none.
+func (g *generation) offer(services schema.Services) (uint32, error) {
+	if g.spec.Name == RuntimeName {
+		return 0, nil
+	}
+	return g.proc.Offer(func(r grpc.ServiceRegistrar) {
+		wire.Register(r, services, g.spec.Name, wire.WithLogger(g.log))
+	})
 }
 
 func (g *generation) configure(ctx context.Context) error {

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 	plugintest.Main()
 	hostMain()
 	relayMain()
+	runtimeMain()
 	goleak.VerifyTestMain(m)
 }
 

@@ -133,17 +133,26 @@ func (m *Manager) add(s Spec) (*extension, error) {
 	if slices.ContainsFunc(m.extensions, func(e *extension) bool { return e.name == s.Name }) {
 		return nil, failed(s, 0, PhaseLaunch, errors.New("an extension of that name is running already"))
 	}
-	if m.runDir == "" {
-		dir, err := os.MkdirTemp("", "stagehouse-")
-		if err != nil {
-			return nil, failed(s, 0, PhaseLaunch, fmt.Errorf("make run directory: %w", err))
-		}
-		m.runDir, m.ownRunDir = dir, true
+	if err := m.needRunDir(); err != nil {
+		return nil, failed(s, 0, PhaseLaunch, err)
 	}
 	e := newExtension(m, s)
 	m.extensions = append(m.extensions, e)
 	m.starting.Add(1)
 	return e, nil
+}
+
+// needRunDir makes a run directory where none was given. m.mu is held, or nobody else knows the manager.
+func (m *Manager) needRunDir() error {
+	if m.runDir != "" {
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "stagehouse-")
+	if err != nil {
+		return fmt.Errorf("make run directory: %w", err)
+	}
+	m.runDir, m.ownRunDir = dir, true
+	return nil
 }
 
 // sweep removes what a host that was killed has left in the run directory. What cannot be removed is in nobody's way.

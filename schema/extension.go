@@ -7,9 +7,10 @@ type Description struct {
 	Name         string          `json:"name"`
 	Version      string          `json:"version"`
 	Summary      string          `json:"summary,omitempty"`
-	Protocol     int             `json:"protocol"`     // major version of the boundary that it speaks
-	Requires     []string        `json:"requires"`     // services that it cannot do without
-	ConfigSchema json.RawMessage `json:"configSchema"` // JSON Schema 2020-12 of its config block
+	Protocol     int             `json:"protocol"`         // major version of the boundary that it speaks
+	Requires     []string        `json:"requires"`         // services that it cannot do without
+	Offers       []string        `json:"offers,omitempty"` // services that it has, if it is a runtime
+	ConfigSchema json.RawMessage `json:"configSchema"`     // JSON Schema 2020-12 of its config block
 }
 
 // Severity says how bad a problem is.

@@ -27,8 +27,8 @@ func (d Definition) judge(log *slog.Logger, block []byte) (Extension, []schema.P
 	if err := contain(log, "New", func() error { ext = d.New(); return nil }); err != nil {
 		return nil, []schema.Problem{wrong("", "%v", err)}
 	}
-	problems := decodeBlock(ext, block)
-	if v, ok := ext.(Validator); ok && !problem.Fatal(problems) {
+	problems := decodeBlock(blockOf(ext), block)
+	if v, ok := blockOf(ext).(Validator); ok && !problem.Fatal(problems) {
 		err := contain(log, "Validate", func() error { problems = append(problems, v.Validate()...); return nil })
 		if err != nil {
 			problems = append(problems, wrong("", "%v", err))
@@ -40,9 +40,9 @@ func (d Definition) judge(log *slog.Logger, block []byte) (Extension, []schema.P
 	return ext, problems
 }
 
-// decodeBlock checks block against the schema of ext, which finds every problem, and decodes it, which is strict again
+// decodeBlock checks block against the schema of into, which finds every problem, and decodes it, which is strict again
 // for what a schema cannot know.
-func decodeBlock(ext Extension, block []byte) []schema.Problem {
+func decodeBlock(into any, block []byte) []schema.Problem {
 	if len(bytes.TrimSpace(block)) == 0 {
 		block = []byte("{}")
 	}
@@ -53,14 +53,14 @@ func decodeBlock(ext Extension, block []byte) []schema.Problem {
 	if _, ok := doc.(map[string]any); !ok {
 		return []schema.Problem{wrong("", "the block must be a JSON object")}
 	}
-	raw, err := ConfigSchema(ext)
+	raw, err := ConfigSchema(into)
 	if err != nil {
 		return []schema.Problem{wrong("", "%v", err)}
 	}
 	if problems := checkSchema(raw, doc); len(problems) > 0 {
 		return problems
 	}
-	return decodeStrict(ext, block)
+	return decodeStrict(into, block)
 }
 
 func decodeStrict(into any, block []byte) []schema.Problem {

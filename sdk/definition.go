@@ -21,6 +21,8 @@ type Definition struct {
 	// New returns a pointer to a new struct. Its exported fields with their JSON names are the extension's block of the
 	// configuration, and the values it comes with are the defaults. It is called several times and has no other effect.
 	New func() Extension
+
+	offers []string // of a runtime; nil = it is none
 }
 
 func (d Definition) validate() error {

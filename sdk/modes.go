@@ -67,16 +67,19 @@ func (p program) check(byHand bool) int {
 
 // explain tells somebody who runs the program by hand what it is for.
 func (p program) explain() int {
-	name := filepath.Base(os.Args[0])
-	_, _ = fmt.Fprintf(p.stderr, `%[1]s is an extension of stagehouse (%[2]s %[3]s) and is run by its host, not by hand.
+	name, kind, block := filepath.Base(os.Args[0]), "an extension", fmt.Sprintf(`{"extensions": {%q: {"plugin": {"path": %q}}}}`, p.def.Name, os.Args[0])
+	if p.def.offers != nil {
+		kind, block = "a runtime", fmt.Sprintf(`{"runtime": {"plugin": {"path": %q}}}`, os.Args[0])
+	}
+	_, _ = fmt.Fprintf(p.stderr, `%[1]s is %[4]s of stagehouse (%[2]s %[3]s) and is run by its host, not by hand.
 
 To use it, name it in the configuration and run "stagehouse run --config FILE":
 
-    {"extensions": {%[2]q: {"plugin": {"path": %[4]q}}}}
+    %[5]s
 
 %[1]s describe    prints what it is, with the JSON Schema of its configuration
 %[1]s check       reads its block of the configuration on standard input and prints what is wrong with it
-`, name, p.def.Name, p.def.Version, os.Args[0])
+`, name, p.def.Name, p.def.Version, kind, block)
 	return 2
 }
 
@@ -97,7 +100,7 @@ func (p program) complain(err error) int {
 func (d Definition) description() (schema.Description, error) {
 	var configSchema json.RawMessage
 	err := contain(slog.New(slog.DiscardHandler), "New", func() (err error) {
-		configSchema, err = ConfigSchema(d.New())
+		configSchema, err = ConfigSchema(blockOf(d.New()))
 		return err
 	})
 	if err != nil {
@@ -105,6 +108,6 @@ func (d Definition) description() (schema.Description, error) {
 	}
 	return schema.Description{
 		Name: d.Name, Version: d.Version, Summary: d.Summary, Protocol: protocol.Major,
-		Requires: append([]string{}, d.Requires...), ConfigSchema: configSchema,
+		Requires: append([]string{}, d.Requires...), Offers: d.offers, ConfigSchema: configSchema,
 	}, nil
 }

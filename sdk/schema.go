@@ -12,20 +12,20 @@ import (
 	"github.com/invopop/jsonschema"
 )
 
-// ConfigSchema returns the JSON Schema (2020-12) of the block of ext: its own, if it is a [Schemer], else one derived
+// ConfigSchema returns the JSON Schema (2020-12) of the block of ext, an [Extension] or a [Runtime]: its own, if it is a [Schemer], else one derived
 // from its struct. That takes names from `json` tags, defaults from the values that ext comes with, and these tags of a
 // field: `doc` or `description`, `enum:"a,b"`, `minimum`, `maximum`, `minLength`, `maxLength`, `minItems`, `maxItems`,
 // `pattern`, `format`, `required:"true"`; those of github.com/invopop/jsonschema work too. Unknown keys are forbidden. A
 // field whose type decodes itself accepts anything, unless the type has a method JSONSchema() *jsonschema.Schema. A
 // time.Duration is refused, because JSON would have it in nanoseconds: milliseconds in an int, such as "timeoutMs", are
 // what the host's own keys have.
-func ConfigSchema(ext Extension) (json.RawMessage, error) {
+func ConfigSchema(ext any) (json.RawMessage, error) {
 	if s, ok := ext.(Schemer); ok {
 		return s.ConfigSchema(), nil
 	}
 	v := reflect.ValueOf(ext)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
-		return nil, fmt.Errorf("sdk.Definition.New must return a pointer to a struct, and returned %T", ext)
+		return nil, fmt.Errorf("New must return a pointer to a struct, and returned %T", ext)
 	}
 	if path := recursive(v.Type(), nil); path != "" {
 		return nil, fmt.Errorf("the configuration %T contains itself at %s; implement sdk.Schemer", ext, path)

@@ -222,6 +222,9 @@ func (c *contract) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.Clien
 // services dials the host's services, once for the life of the process.
 func (c *contract) services(brokerID uint32, names []string) (schema.Services, error) {
 	c.output()
+	if brokerID == 0 {
+		return schema.Services{}, nil // a runtime is not offered any
+	}
 	conn, err := c.broker.DialWithOptions(brokerID, grpc.WithIdleTimeout(0), grpc.WithDefaultCallOptions(
 		grpc.MaxCallRecvMsgSize(wire.MaxMessageSize), grpc.MaxCallSendMsgSize(wire.MaxMessageSize)))
 	if err != nil {

@@ -53,6 +53,8 @@ type Server struct {
 	life  *lifetime
 	ext   Extension
 	host  *Host
+	block []byte // of the configuration
+	stage *stage // nil = it is no runtime
 
 	drainOnce sync.Once
 	drained   chan struct{}
@@ -89,14 +91,23 @@ func NewServer(d Definition, env Environment) (*Server, error) {
 		env.Level = new(slog.LevelVar)
 	}
 	ctx, end := context.WithCancel(context.Background())
-	return &Server{
+	s := &Server{
 		def: d, env: env, end: end, state: created, drained: make(chan struct{}),
 		life: newLifetime(ctx, env.Log, env.Listen, env.Others),
-	}, nil
+	}
+	if d.offers != nil {
+		s.stage = &stage{server: s}
+	}
+	return s, nil
 }
 
 // Register serves the extension's calls on r.
-func (s *Server) Register(r grpc.ServiceRegistrar) { pb.RegisterExtensionServer(r, &rpc{s: s}) }
+func (s *Server) Register(r grpc.ServiceRegistrar) {
+	pb.RegisterExtensionServer(r, &rpc{s: s})
+	if s.stage != nil {
+		s.stage.register(r)
+	}
+}
 
 // Drain does what the host's call of that name does: it calls the extension's own Drain, stops accepting, finishes what is
 // in flight until ctx is done, and returns how much was cut off then. The error is that of the extension's own Drain, if it
@@ -198,7 +209,7 @@ func (r *rpc) Init(_ context.Context, in *pb.InitRequest) (*pb.InitResponse, err
 		Log: s.env.Log, life: s.life,
 	}
 	s.mu.Unlock()
-	return &pb.InitResponse{Name: s.def.Name, Version: s.def.Version, Requires: s.def.Requires}, nil
+	return &pb.InitResponse{Name: s.def.Name, Version: s.def.Version, Requires: s.def.Requires, Offers: s.def.offers}, nil
 }
 
 func (r *rpc) Configure(_ context.Context, in *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
@@ -208,7 +219,10 @@ func (r *rpc) Configure(_ context.Context, in *pb.ConfigureRequest) (*pb.Configu
 	}
 	ext, problems := s.def.configure(s.env.Log, in.GetConfig())
 	s.mu.Lock()
-	s.ext = ext
+	s.ext, s.block = ext, in.GetConfig()
+	if x, ok := ext.(*inactive); ok {
+		x.stage = s.stage
+	}
 	s.mu.Unlock()
 	out := &pb.ConfigureResponse{}
 	for _, p := range problems {

@@ -22,8 +22,11 @@ func WithLogger(log *slog.Logger) Option {
 	return func(s *server) { s.log = log }
 }
 
+// FromHost believes which extension the caller of a request names: for a runtime, which nobody calls but its host.
+func FromHost() Option { return func(s *server) { s.fromHost = true } }
+
 // Register puts the services that are offered behind s. Every call reaches its service with a context that carries the
-// caller of the request, whose Extension is always the given one. Errors become statuses (see [ToStatus]), and a panic in
+// caller of the request, whose Extension is always the given one (but see FromHost). Errors become statuses (see [ToStatus]), and a panic in
 // a service becomes CodeInternal.
 func Register(s grpc.ServiceRegistrar, svc schema.Services, extension string, opts ...Option) {
 	srv := &server{extension: extension, log: slog.New(slog.DiscardHandler)}
@@ -50,13 +53,16 @@ func Register(s grpc.ServiceRegistrar, svc schema.Services, extension string, op
 // server is what the adapters of one registration share.
 type server struct {
 	extension string
+	fromHost  bool // the caller is the one that the request says
 	log       *slog.Logger
 }
 
 // callContext returns the context with which a service is called.
 func (s *server) callContext(ctx context.Context, m *pb.Caller) context.Context {
 	c := FromCaller(m)
-	c.Extension = s.extension
+	if !s.fromHost {
+		c.Extension = s.extension
+	}
 	ctx = schema.WithCaller(ctx, c)
 	if o := FromOnce(m.GetOnce()); o != nil {
 		ctx = schema.WithOnce(ctx, o)

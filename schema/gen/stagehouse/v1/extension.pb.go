@@ -23,10 +23,10 @@ const (
 
 type InitRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Extension     string                 `protobuf:"bytes,1,opt,name=extension,proto3" json:"extension,omitempty"`    // the name under which the host knows it, the key in its config
-	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"` // grows with every launch of this extension
-	BrokerId      uint32                 `protobuf:"varint,3,opt,name=broker_id,json=brokerId,proto3" json:"broker_id,omitempty"`
-	Services      []string               `protobuf:"bytes,4,rep,name=services,proto3" json:"services,omitempty"` // what the host offers on the brokered connection: offered by the runtime, and granted
+	Extension     string                 `protobuf:"bytes,1,opt,name=extension,proto3" json:"extension,omitempty"`                // the name under which the host knows it, the key in its config
+	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`             // grows with every launch of this extension
+	BrokerId      uint32                 `protobuf:"varint,3,opt,name=broker_id,json=brokerId,proto3" json:"broker_id,omitempty"` // 0 = no services are offered, and nothing is to be dialled: to a runtime
+	Services      []string               `protobuf:"bytes,4,rep,name=services,proto3" json:"services,omitempty"`                  // what the host offers on the brokered connection: offered by the runtime, and granted
 	HostVersion   string                 `protobuf:"bytes,5,opt,name=host_version,json=hostVersion,proto3" json:"host_version,omitempty"`
 	LogLevel      string                 `protobuf:"bytes,6,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"` // trace, debug, info, warn, error
 	unknownFields protoimpl.UnknownFields
@@ -110,6 +110,7 @@ type InitResponse struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	Requires      []string               `protobuf:"bytes,3,rep,name=requires,proto3" json:"requires,omitempty"`
+	Offers        []string               `protobuf:"bytes,4,rep,name=offers,proto3" json:"offers,omitempty"` // the services that a runtime offers, see Runtime; an extension offers none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -161,6 +162,13 @@ func (x *InitResponse) GetVersion() string {
 func (x *InitResponse) GetRequires() []string {
 	if x != nil {
 		return x.Requires
+	}
+	return nil
+}
+
+func (x *InitResponse) GetOffers() []string {
+	if x != nil {
+		return x.Offers
 	}
 	return nil
 }
@@ -582,11 +590,12 @@ const file_stagehouse_v1_extension_proto_rawDesc = "" +
 	"\tbroker_id\x18\x03 \x01(\rR\bbrokerId\x12\x1a\n" +
 	"\bservices\x18\x04 \x03(\tR\bservices\x12!\n" +
 	"\fhost_version\x18\x05 \x01(\tR\vhostVersion\x12\x1b\n" +
-	"\tlog_level\x18\x06 \x01(\tR\blogLevel\"X\n" +
+	"\tlog_level\x18\x06 \x01(\tR\blogLevel\"p\n" +
 	"\fInitResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1a\n" +
-	"\brequires\x18\x03 \x03(\tR\brequires\"*\n" +
+	"\brequires\x18\x03 \x03(\tR\brequires\x12\x16\n" +
+	"\x06offers\x18\x04 \x03(\tR\x06offers\"*\n" +
 	"\x10ConfigureRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\fR\x06config\"G\n" +
 	"\x11ConfigureResponse\x122\n" +
