@@ -132,12 +132,13 @@ type stagedRuntime struct {
 	log *logBuffer
 }
 
-func openProcess(t testing.TB, s plugin.Spec) *stagedRuntime {
+func openProcess(t testing.TB, s plugin.Spec, opts ...plugin.Option) *stagedRuntime {
 	t.Helper()
 	r := &stagedRuntime{t: t, dir: t.TempDir(), log: &logBuffer{}}
 	runDir := t.TempDir()
-	rt, err := plugin.OpenRuntime(context.Background(), s, r.dir,
-		plugin.WithLogger(slog.New(slog.NewTextHandler(r.log, nil))), plugin.WithRunDir(runDir), plugin.WithSupervision(quick()))
+	rt, err := plugin.OpenRuntime(context.Background(), s, r.dir, append([]plugin.Option{
+		plugin.WithLogger(slog.New(slog.NewTextHandler(r.log, nil))), plugin.WithRunDir(runDir), plugin.WithSupervision(quick()),
+	}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
