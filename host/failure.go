@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/problem"
 )
 
 // ConfigError says that a configuration has errors. It is what a Source returns.
@@ -34,11 +35,14 @@ func (e *ConfigError) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// extension returns the name of the extension that all problems are about, or "".
+// extension returns the name of the extension, or of the runtime, that all problems are about, or "".
 func (e *ConfigError) extension() string {
 	found := ""
 	for _, p := range e.Problems {
 		rest, ok := strings.CutPrefix(p.Pointer, "/extensions/")
+		if under := "/" + plugin.RuntimeName; !ok && problem.Under(p.Pointer, under) {
+			rest, ok = plugin.RuntimeName, true
+		}
 		name, _, _ := strings.Cut(rest, "/")
 		if !ok || found != "" && name != found {
 			return ""
@@ -71,7 +75,7 @@ func (h *Host) failures(err error) []Failure {
 		return all
 	}
 	f := failure(err)
-	for _, s := range h.manager.Status() {
+	for _, s := range h.processes() {
 		if s.Name == f.Extension && s.State == plugin.StateRunning {
 			f.Serving = s.Generation
 		}

@@ -35,6 +35,7 @@ type Host struct {
 	source  Source
 	data    *DataDir
 	runtime Runtime
+	process *plugin.Runtime // the runtime, where it is a process of its own; nil = it is not
 	manager *plugin.Manager
 	log     *slog.Logger
 	files   *watch.Watcher
@@ -90,6 +91,13 @@ func WithReloadHook(begin func() (end func())) Option { return func(o *options) 
 
 // New returns a host that has started nothing. It owns the runtime and the data directory from now on: Close closes both.
 func New(cfg *config.Config, data *DataDir, rt Runtime, opts ...Option) *Host {
+	h, o := newHost(cfg, data, opts)
+	h.adopt(rt, o)
+	return h
+}
+
+// newHost returns a host that has no runtime yet.
+func newHost(cfg *config.Config, data *DataDir, opts []Option) (*Host, options) {
 	o := options{log: slog.New(slog.DiscardHandler), around: func() func() { return func() {} }}
 	for _, opt := range opts {
 		opt(&o)
@@ -100,22 +108,27 @@ func New(cfg *config.Config, data *DataDir, rt Runtime, opts ...Option) *Host {
 			o.files.Seen(cfg.File)
 		}
 	}
-	services := rt.Services()
-	services.Identity = o.identity
 	h := &Host{
-		cfg: cfg, source: o.source, data: data, runtime: rt, files: o.files, tails: logging.NewTails(), around: o.around,
+		cfg: cfg, source: o.source, data: data, files: o.files, tails: logging.NewTails(), around: o.around,
 		running: map[string]plugin.Spec{}, failed: map[string]plugin.Spec{}, absent: map[string]plugin.Status{},
 	}
 	h.know(cfg)
-	h.want(cfg)
 	h.log = slog.New(logging.Scrubbed(h.tails.Handler(o.log.Handler()), h.Scrub))
+	return h, o
+}
+
+// adopt gives the host its runtime.
+func (h *Host) adopt(rt Runtime, o options) {
+	h.runtime = rt
+	h.want(h.cfg)
+	services := rt.Services()
+	services.Identity = o.identity
 	h.herald = newHerald(rt, h.Scrub, h.log)
 	h.manager = plugin.New(guard.New(services), append(o.manager,
 		plugin.WithObserver(h.herald.tell),
 		plugin.WithLogger(h.log),
 		plugin.WithRunDir(h.runDir()),
 		plugin.WithHostVersion(Version))...)
-	return h
 }
 
 // maxKnown is of how many configurations the secrets are scrubbed: an extension that was not replaced may still have old ones.
@@ -180,10 +193,10 @@ func (h *Host) publish() error {
 	return nil
 }
 
-// Extensions returns what each enabled extension is doing now. One that did not start when the host was reloaded is stopped,
+// Extensions returns what each enabled extension is doing now, after the runtime, if that is a process. One that did not start when the host was reloaded is stopped,
 // and its last error says why.
 func (h *Host) Extensions() []plugin.Status {
-	all := h.manager.Status()
+	all := h.processes()
 	h.mu.Lock()
 	for _, name := range slices.Sorted(maps.Keys(h.absent)) {
 		if !slices.ContainsFunc(all, func(s plugin.Status) bool { return s.Name == name }) {
@@ -197,9 +210,13 @@ func (h *Host) Extensions() []plugin.Status {
 	return all
 }
 
-// Alive returns once the runtime and the manager of the extensions have answered. A host that hangs does not return.
+// Alive returns once the runtime, if it is not a process that is watched over, and the manager of the extensions have answered.
+// A host that hangs does not return.
 func (h *Host) Alive(ctx context.Context) error {
-	_ = h.manager.Status()
+	_ = h.processes()
+	if h.process != nil {
+		return nil
+	}
 	if events := h.runtime.Services().Events; events != nil {
 		_, err := events.Head(ctx)
 		return err
@@ -207,15 +224,18 @@ func (h *Host) Alive(ctx context.Context) error {
 	return nil
 }
 
-// DrainTimeout returns how long the extensions may take to finish when the host is closed: as long as the slowest one.
+// DrainTimeout returns how long the processes may take to finish when the host is closed: as long as the slowest extension,
+// and then the runtime, if that is one.
 func (h *Host) DrainTimeout() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var longest time.Duration
-	for _, s := range h.wanted {
-		longest = max(longest, s.DrainTimeout)
+	for name, s := range h.wanted {
+		if name != plugin.RuntimeName {
+			longest = max(longest, s.DrainTimeout)
+		}
 	}
-	return longest
+	return longest + h.wanted[plugin.RuntimeName].DrainTimeout
 }
 
 // Close drains the extensions, then the runtime, both until ctx is done, and lets go of the data directory. What could not be
@@ -229,7 +249,7 @@ func (h *Host) Close(ctx context.Context) error {
 	return errors.Join(err, h.runtime.Close(ctx), h.data.Close())
 }
 
-// Spec returns how package plugin is to run an extension.
+// Spec returns how package plugin is to run an extension, or the runtime.
 func Spec(e config.Extension) plugin.Spec {
 	return plugin.Spec{
 		Name: e.Name, Path: e.Command.Path, Args: e.Command.Args, Private: !e.Command.BuiltIn,

@@ -21,7 +21,7 @@ type Source func(ctx context.Context) (*config.Config, error)
 // stopSlack is what stopping an extension may take beyond its drain.
 const stopSlack = 5 * time.Second
 
-// Reload reads the configuration anew and brings the extensions in line with it: new ones start, those that are gone or
+// Reload reads the configuration anew and brings the runtime, if that is a process, and the extensions in line with it: new ones start, those that are gone or
 // disabled drain and stop, and one about which something has changed is replaced while it serves. What has not changed is
 // left alone, but for the extensions named and those that are broken, which are replaced in any case.
 //
@@ -46,7 +46,7 @@ func (h *Host) reload(ctx context.Context, names, must []string) error {
 		return superseded(t.ctx, err)
 	}
 	for _, name := range must {
-		if !slices.ContainsFunc(cfg.Extensions, func(e config.Extension) bool { return e.Name == name && e.Enabled }) {
+		if !slices.ContainsFunc(h.specs(cfg), func(s plugin.Spec) bool { return s.Name == name }) {
 			t.done(must...)
 			return fmt.Errorf("reload extension %s: %w", name, plugin.ErrUnknown)
 		}
@@ -80,7 +80,7 @@ func (h *Host) tellRestart(cfg *config.Config) {
 	var keys []string
 	for key, same := range map[string]bool{
 		"agents": bytes.Equal(cfg.Agents, h.cfg.Agents), "data": cfg.Data == h.cfg.Data,
-		"events": cfg.Events == h.cfg.Events, "logLevel": cfg.LogLevel == h.cfg.LogLevel,
+		"events": cfg.Events == h.cfg.Events, "runtime": (cfg.Runtime == nil) == (h.process == nil), "logLevel": cfg.LogLevel == h.cfg.LogLevel,
 	} {
 		if !same {
 			keys = append(keys, key)
@@ -162,32 +162,26 @@ func (h *Host) apply(t *turn, cfg *config.Config) error {
 			errs = append(errs, h.stop(t.ctx, s.Name))
 		}
 	}
-	for _, e := range cfg.Extensions {
+	for _, spec := range h.specs(cfg) {
 		if t.ctx.Err() != nil {
 			return errors.Join(append(errs, context.Cause(t.ctx))...)
 		}
-		spec, ok := wanted[e.Name]
-		if !ok {
-			continue
-		}
-		err := h.bring(t.ctx, spec, slices.Contains(t.names, e.Name) || h.broken(e.Name))
+		err := h.bring(t.ctx, spec, slices.Contains(t.names, spec.Name) || h.broken(spec.Name))
 		if err == nil || t.ctx.Err() == nil { // it has been replaced, or cannot be
-			t.done(e.Name)
+			t.done(spec.Name)
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// want takes note of the extensions of cfg that are enabled, and returns how they are to be run.
+// want takes note of the processes of cfg, and returns how they are to be run.
 func (h *Host) want(cfg *config.Config) map[string]plugin.Spec {
 	wanted := map[string]plugin.Spec{}
 	keep := []string{cfg.File}
-	for _, e := range cfg.Extensions {
-		if e.Enabled {
-			wanted[e.Name] = Spec(e)
-			keep = append(keep, e.Command.Path)
-		}
+	for _, s := range h.specs(cfg) {
+		wanted[s.Name] = s
+		keep = append(keep, s.Path)
 	}
 	h.files.Only(keep...)
 	h.mu.Lock()
@@ -197,7 +191,7 @@ func (h *Host) want(cfg *config.Config) map[string]plugin.Spec {
 	return wanted
 }
 
-// bring starts an extension, or replaces it where something about it has changed or force says so.
+// bring starts an extension, or the runtime, or replaces it where something about it has changed or force says so.
 func (h *Host) bring(ctx context.Context, s plugin.Spec, force bool) error {
 	running, ok := h.running[s.Name]
 	failed, again := h.failed[s.Name]
@@ -209,9 +203,12 @@ func (h *Host) bring(ctx context.Context, s plugin.Spec, force bool) error {
 		h.files.Seen(s.Path)
 	}
 	var err error
-	if ok {
+	switch {
+	case s.Name == plugin.RuntimeName:
+		err = h.process.Reload(ctx, s)
+	case ok:
 		err = h.manager.Reload(ctx, s)
-	} else {
+	default:
 		err = h.manager.Start(ctx, s)
 		h.missed(s.Name, err)
 	}
@@ -223,9 +220,9 @@ func (h *Host) bring(ctx context.Context, s plugin.Spec, force bool) error {
 	return err
 }
 
-// broken reports whether an extension is started by nobody but a reload.
+// broken reports whether a process is started by nobody but a reload.
 func (h *Host) broken(name string) bool {
-	return slices.ContainsFunc(h.manager.Status(), func(s plugin.Status) bool {
+	return slices.ContainsFunc(h.processes(), func(s plugin.Status) bool {
 		return s.Name == name && s.State == plugin.StateBroken
 	})
 }

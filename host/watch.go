@@ -56,7 +56,7 @@ func (h *Host) Watch(ctx context.Context, asked <-chan os.Signal) {
 	}
 }
 
-// runBy returns the names of the enabled extensions whose program is at one of the paths.
+// runBy returns the names of the extensions, and of the runtime, whose program is at one of the paths.
 func (h *Host) runBy(paths []string) []string {
 	h.mu.Lock()
 	wanted := maps.Clone(h.wanted)

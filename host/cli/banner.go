@@ -51,6 +51,9 @@ func (p *Program) banner(cfg *config.Config, h *host.Host, created string) error
 
 // agentArg returns the argument that chats with an agent of this host: the first one that is declared and started.
 func agentArg(cfg *config.Config) string {
+	if cfg.Runtime != nil {
+		return "" // it has its own
+	}
 	if cfg.Agents == nil {
 		return " nyx" // a starter agent
 	}

@@ -56,6 +56,9 @@ func writeDescription(w io.Writer, d host.Description) error {
 	}
 	fmt.Fprintf(w, "\n\nstate     %s, generation %d, for %s\n", d.Status.State, d.Status.Generation, age(time.Since(d.Status.Since)))
 	fmt.Fprintf(w, "serves    %s\n", orDash(strings.Join(d.Status.Listeners, ", ")))
+	if len(d.Description.Offers) > 0 {
+		fmt.Fprintf(w, "offers    %s\n", strings.Join(d.Description.Offers, ", "))
+	}
 	fmt.Fprintf(w, "requires  %s\n", orDash(strings.Join(d.Description.Requires, ", ")))
 	fmt.Fprintf(w, "protocol  %d\n", d.Description.Protocol)
 	var s blockSchema

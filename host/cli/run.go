@@ -145,6 +145,14 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, opts ...hos
 	if err := tokens.Check(); err != nil { // it would refuse everybody
 		return nil, nil, errors.Join(err, data.Close())
 	}
+	opts = append(opts, host.WithLogger(log), host.WithIdentity(tokens))
+	if cfg.Runtime != nil {
+		h, err := host.Open(ctx, cfg, data, opts...)
+		if err != nil {
+			return nil, nil, errors.Join(err, data.Close())
+		}
+		return h, tokens, nil
+	}
 	options := local.Options{
 		Dir: data.Path(), Logger: log, RetainEvents: cfg.Events.Retain, RetainAge: cfg.Events.RetainAge,
 	}
@@ -157,7 +165,6 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, opts ...hos
 	if err != nil {
 		return nil, nil, errors.Join(err, data.Close())
 	}
-	opts = append(opts, host.WithLogger(log), host.WithIdentity(tokens))
 	return host.New(cfg, data, runtime, opts...), tokens, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/stagehouse/stagehouse/host/config"
 	"github.com/stagehouse/stagehouse/host/systemd"
 	"github.com/stagehouse/stagehouse/host/watch"
+	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/problem"
 )
@@ -80,7 +81,8 @@ func (s *service) serve(ctx context.Context, h *host.Host) (closed func()) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	var watchdog sync.WaitGroup
 	watchdog.Go(func() { s.manager.Watchdog(life, h.Alive) })
-	s.manager.Ready(fmt.Sprintf("serving, with %s", plural(len(h.Extensions()), "extension")))
+	extensions := slices.DeleteFunc(h.Extensions(), func(s plugin.Status) bool { return s.Name == plugin.RuntimeName })
+	s.manager.Ready(fmt.Sprintf("serving, with %s", plural(len(extensions), "extension")))
 	h.Watch(ctx, s.hangups)
 	s.manager.Stopping()
 	return func() {

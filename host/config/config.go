@@ -25,6 +25,7 @@ type Config struct {
 	LogLevel   slog.Level      // the least important line that is written
 	Events     Events          // how much of the event log is kept
 	Agents     json.RawMessage // the declared agents, a JSON array; nil = the runtime's own
+	Runtime    *Extension      // the runtime, where it is a process of its own; nil = the host has one
 	Extensions []Extension     // by name
 
 	secrets scrubber
@@ -42,7 +43,7 @@ type Events struct {
 	RetainAge time.Duration // of an event
 }
 
-// Extension is one block under extensions.
+// Extension is one block under extensions, or the block runtime, whose name is plugin.RuntimeName.
 type Extension struct {
 	Name    string
 	Enabled bool
@@ -101,8 +102,8 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	cfg, more := l.decode(tree, s, append(slices.Clone(unresolved), problems...))
 	problems = append(problems, more...)
 	cfg.secrets = secrets
-	for i := range cfg.Extensions {
-		found, err := l.checkExtension(ctx, &cfg.Extensions[i])
+	for _, e := range cfg.blocks() {
+		found, err := l.checkExtension(ctx, e)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -116,6 +117,18 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	problems = secrets.scrub(problems)
 	problem.Sort(problems)
 	return cfg, problems, nil
+}
+
+// blocks returns everything that is a process and has a block of its own.
+func (c *Config) blocks() []*Extension {
+	var all []*Extension
+	if c.Runtime != nil {
+		all = append(all, c.Runtime)
+	}
+	for i := range c.Extensions {
+		all = append(all, &c.Extensions[i])
+	}
+	return all
 }
 
 // saidAt reports whether one of the problems is about the very value at that place.

@@ -21,6 +21,17 @@ import (
 // hostKeys are the keys of a block that belong to the host; the others are the extension's.
 var hostKeys = []string{"enabled", "plugin"}
 
+// place returns where the block of a process stands in the configuration.
+func place(name string) []string {
+	if name == plugin.RuntimeName {
+		return []string{name}
+	}
+	return []string{"extensions", name}
+}
+
+// at returns the pointer to a place in the block of a process.
+func at(name string, path ...string) string { return problem.Pointer(append(place(name), path...)...) }
+
 // pluginKeyNames are the keys of extensions.<name>.plugin.
 var pluginKeyNames = []string{"path", "args", "env", "sha256", "startTimeoutMs", "drainTimeoutMs", "grants"}
 
@@ -50,11 +61,16 @@ func (l Loader) decode(tree map[string]any, s Sources, known []schema.Problem) (
 		cfg.LogLevel = logLevel(level)
 	}
 	cfg.Events = decodeEvents(tree)
-	problems := l.decodeAgents(cfg, tree, known)
+	problems := append(l.decodeAgents(cfg, tree, known), l.decodeRuntime(cfg, tree, known)...)
 	blocks, _ := tree["extensions"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(blocks)) {
 		block, ok := blocks[name].(map[string]any)
-		if !ok || saidAt(problem.Pointer("extensions", name), known) {
+		if !ok || saidAt(at(name), known) {
+			continue
+		}
+		if name == plugin.RuntimeName {
+			problems = append(problems, problem.Errorf(problem.Pointer("extensions", name), "give it another name",
+				"no extension can be called %q: that is the name of the runtime", name))
 			continue
 		}
 		e, p := l.decodeExtension(cfg.File, name, block, known)
@@ -143,23 +159,40 @@ func (l Loader) checkBrain(brain any, at string) []schema.Problem {
 	return []schema.Problem{problem.Errorf(at, hint, "there is no brain %q", provider)}
 }
 
+// decodeRuntime reads the block of a runtime that is a process. What the host's own runtime would be told is nothing to it.
+func (l Loader) decodeRuntime(cfg *Config, tree map[string]any, known []schema.Problem) []schema.Problem {
+	block, ok := tree[plugin.RuntimeName].(map[string]any)
+	if !ok || saidAt(at(plugin.RuntimeName), known) {
+		return nil
+	}
+	var problems []schema.Problem
+	cfg.Runtime, problems = l.decodeExtension(cfg.File, plugin.RuntimeName, block, known)
+	for _, key := range []string{"agents", "events"} {
+		if _, ok := tree[key]; ok {
+			problems = append(problems, problem.Errorf(problem.Pointer(key), "leave it out; what the runtime wants to know stands in the block runtime",
+				"%s is for the runtime of the host, and this configuration has a runtime of its own", key))
+		}
+	}
+	return problems
+}
+
 func (l Loader) decodeExtension(file, name string, block map[string]any, known []schema.Problem) (*Extension, []schema.Problem) {
-	at := problem.Pointer("extensions", name, "plugin")
-	if slices.ContainsFunc(known, func(p schema.Problem) bool { return aboutTheProgram(p.Pointer, at) }) {
+	pluginAt := at(name, "plugin")
+	if slices.ContainsFunc(known, func(p schema.Problem) bool { return aboutTheProgram(p.Pointer, pluginAt) }) {
 		return nil, nil // the wrong program must not be asked, nor be looked for
 	}
 	e := &Extension{Name: name, Enabled: true}
-	if enabled, ok := block["enabled"].(bool); ok {
+	if enabled, ok := block["enabled"].(bool); ok && name != plugin.RuntimeName {
 		e.Enabled = enabled
 	}
-	keys := decodePlugin(block["plugin"], at, known)
+	keys := decodePlugin(block["plugin"], pluginAt, known)
 	own := maps.Clone(block)
-	for _, k := range hostKeys {
+	for _, k := range e.hostKeys() {
 		delete(own, k)
 	}
 	b, err := json.Marshal(own)
 	if err != nil {
-		return nil, []schema.Problem{problem.Errorf(problem.Pointer("extensions", name), "", "cannot be encoded: %v", err)}
+		return nil, []schema.Problem{problem.Errorf(at(name), "", "cannot be encoded: %v", err)}
 	}
 	e.Block, e.Env, e.SHA256, e.Grants = b, keys.Env, keys.SHA256, keys.Grants
 	e.StartTimeout = time.Duration(keys.StartTimeoutMs) * time.Millisecond
@@ -211,9 +244,9 @@ func decodePlugin(raw any, at string, known []schema.Problem) pluginKeys {
 // command finds the program of an extension: plugin.path, else a built-in, else plugins/stagehouse-<name> beside the file.
 func (l Loader) command(file, name string, keys pluginKeys) (Command, []schema.Problem) {
 	base := filepath.Dir(file)
-	at := problem.Pointer("extensions", name)
+	pathAt := at(name)
 	if keys.Path != "" {
-		at = problem.Pointer("extensions", name, "plugin", "path")
+		pathAt = at(name, "plugin", "path")
 	}
 	path := keys.Path
 	switch {
@@ -234,11 +267,11 @@ func (l Loader) command(file, name string, keys pluginKeys) (Command, []schema.P
 		if near := problem.Nearest(name, known); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
-		return Command{}, []schema.Problem{problem.Errorf(at, hint, "there is no extension %q: it is not built in, and %s does not exist", name, path)}
+		return Command{}, []schema.Problem{problem.Errorf(pathAt, hint, "there is no extension %q: it is not built in, and %s does not exist", name, path)}
 	case err != nil:
-		return Command{}, []schema.Problem{problem.Errorf(at, "name the program of the extension", "cannot run %s: %v", path, err)}
+		return Command{}, []schema.Problem{problem.Errorf(pathAt, "name the program of the "+kind(name), "cannot run %s: %v", path, err)}
 	case info.IsDir() || runtime.GOOS != "windows" && info.Mode()&0o111 == 0:
-		return Command{}, []schema.Problem{problem.Errorf(at, "chmod +x it, or name the program inside", "%s cannot be executed", path)}
+		return Command{}, []schema.Problem{problem.Errorf(pathAt, "chmod +x it, or name the program inside", "%s cannot be executed", path)}
 	}
 	return Command{Path: path, Args: keys.Args}, nil
 }

@@ -6,14 +6,31 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/problem"
 )
 
+// hostKeys returns the keys of its block that belong to the host.
+func (e *Extension) hostKeys() []string {
+	if e.Name == plugin.RuntimeName {
+		return hostKeys[1:]
+	}
+	return hostKeys
+}
+
+// kind returns how a message speaks of a process.
+func kind(name string) string {
+	if name == plugin.RuntimeName {
+		return "runtime"
+	}
+	return "extension"
+}
+
 // checkExtension asks the extension for its JSON Schema and for what it thinks of its block, and holds the block against
 // both.
 func (l Loader) checkExtension(ctx context.Context, e *Extension) ([]schema.Problem, error) {
-	at := problem.Pointer("extensions", e.Name)
+	place := at(e.Name)
 	result, err := l.Check(ctx, *e)
 	switch {
 	case ctx.Err() != nil:
@@ -21,17 +38,20 @@ func (l Loader) checkExtension(ctx context.Context, e *Extension) ([]schema.Prob
 	case err != nil && !e.Enabled:
 		return nil, nil // what is switched off need not work
 	case err != nil:
-		return []schema.Problem{problem.Errorf(at, "", "%v", err)}, nil
+		return []schema.Problem{problem.Errorf(place, "", "%v", err)}, nil
+	}
+	if wrong := e.mistaken(result.Description); wrong != nil {
+		return wrong, nil
 	}
 	var problems []schema.Problem
 	if len(result.Description.ConfigSchema) > 0 {
 		problems, err = e.validate(result.Description.ConfigSchema)
 		if err != nil {
-			return []schema.Problem{problem.Errorf(at, "tell the author of the extension", "its own JSON Schema is broken: %v", err)}, nil
+			return []schema.Problem{problem.Errorf(place, "tell the author of the "+kind(e.Name), "its own JSON Schema is broken: %v", err)}, nil
 		}
 	}
 	for _, p := range result.Problems {
-		p.Pointer = at + p.Pointer
+		p.Pointer = place + p.Pointer
 		// The schema has said it already, in the same words for every extension.
 		if !slices.ContainsFunc(problems, func(q schema.Problem) bool {
 			return problem.Under(p.Pointer, q.Pointer) || problem.Under(q.Pointer, p.Pointer)
@@ -42,12 +62,26 @@ func (l Loader) checkExtension(ctx context.Context, e *Extension) ([]schema.Prob
 	return append(problems, e.missingGrants(result.Description.Requires)...), nil
 }
 
+// mistaken returns a problem where the program is an extension and should be a runtime, or the other way round.
+func (e *Extension) mistaken(d schema.Description) []schema.Problem {
+	isRuntime := len(d.Offers) > 0
+	switch {
+	case e.Name == plugin.RuntimeName && !isRuntime:
+		return []schema.Problem{problem.Errorf(at(e.Name), "put it under extensions",
+			"%s %s is an extension, and no runtime", d.Name, d.Version)}
+	case e.Name != plugin.RuntimeName && isRuntime:
+		return []schema.Problem{problem.Errorf(at(e.Name), "make it the block runtime",
+			"%s %s is a runtime, and no extension", d.Name, d.Version)}
+	}
+	return nil
+}
+
 func (e *Extension) validate(configSchema json.RawMessage) ([]schema.Problem, error) {
 	block, err := decodeStrict(e.Block)
 	if err != nil {
 		return nil, err
 	}
-	return problem.Schema{Raw: configSchema, Base: []string{"extensions", e.Name}, Also: hostKeys}.Check(block)
+	return problem.Schema{Raw: configSchema, Base: place(e.Name), Also: e.hostKeys()}.Check(block)
 }
 
 // missingGrants returns a problem for each service that the extension requires and the block does not grant.
@@ -58,7 +92,7 @@ func (e *Extension) missingGrants(requires []string) []schema.Problem {
 	var problems []schema.Problem
 	for _, service := range requires {
 		if !slices.Contains(e.Grants, service) {
-			problems = append(problems, problem.Errorf(problem.Pointer("extensions", e.Name, "plugin", "grants"),
+			problems = append(problems, problem.Errorf(at(e.Name, "plugin", "grants"),
 				fmt.Sprintf("add %q", service), "the extension cannot do without the service %q, which it is not granted", service))
 		}
 	}
