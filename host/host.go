@@ -246,7 +246,7 @@ func (h *Host) Close(ctx context.Context) error {
 	t.end() // whoever waits to reload is refused now
 	err := errors.Join(h.data.withdraw(), h.manager.Close(ctx), h.control.Close())
 	h.herald.close(ctx)
-	return errors.Join(err, h.runtime.Close(ctx), h.data.Close())
+	return errors.Join(err, h.closeRuntime(ctx), h.data.Close())
 }
 
 // Spec returns how package plugin is to run an extension, or the runtime.

@@ -29,7 +29,7 @@ func Open(ctx context.Context, cfg *config.Config, data *DataDir, opts ...Option
 	h.files.Seen(spec.Path)
 	rt, err := plugin.OpenRuntime(ctx, spec, dir, append(o.manager,
 		plugin.WithLogger(h.log),
-		plugin.WithRunDir(filepath.Join(h.runDir(), runtimeDirName)),
+		plugin.WithRunDir(h.runtimeRunDir()),
 		plugin.WithHostVersion(Version))...)
 	if err != nil {
 		return nil, err
@@ -38,6 +38,18 @@ func Open(ctx context.Context, cfg *config.Config, data *DataDir, opts ...Option
 	h.adopt(rt, o)
 	rt.Observe(h.herald.tell)
 	return h, nil
+}
+
+// runtimeRunDir is below that of the extensions, whose manager leaves it alone.
+func (h *Host) runtimeRunDir() string { return filepath.Join(h.runDir(), runtimeDirName) }
+
+// closeRuntime closes the runtime and, where it is a process, removes its empty directory.
+func (h *Host) closeRuntime(ctx context.Context) error {
+	err := h.runtime.Close(ctx)
+	if h.process != nil {
+		_ = os.Remove(h.runtimeRunDir()) // it is empty, or the next host sweeps it
+	}
+	return err
 }
 
 // processes returns what every process is doing: that of the runtime, if there is one, and those of the extensions.
