@@ -36,9 +36,12 @@ func runtimeMain() {
 
 // kept is the reference runtime, with what can go wrong with one. It makes sure that it is the only one that is open.
 type kept struct {
-	Refuses string `json:"refuses"` // it cannot be opened
-	Waits   string `json:"waits"`   // a file: a turn that is told to wait does, as long as there is none
-	Dies    string `json:"dies"`    // a file: if there is one, the process removes it and dies when it is opened
+	Refuses  string `json:"refuses"`  // it cannot be opened
+	Waits    string `json:"waits"`    // a file: a turn that is told to wait does, as long as there is none
+	Dies     string `json:"dies"`     // a file: if there is one, the process removes it and dies when it is opened
+	Swallows string `json:"swallows"` // a file: if there is one, the process removes it and dies before it says that it has accepted
+	DiesIn   string `json:"diesIn"`   // a file: if there is one, the process removes it and dies when it has stored a memory
+	Forgets  bool   `json:"forgets"`  // it knows nothing of what there was before
 
 	rt   *local.Runtime
 	lock *os.File
@@ -57,13 +60,55 @@ func (k *kept) Open(ctx context.Context, h *sdk.RuntimeHost) (rt sdk.Services, e
 	if err := syscall.Flock(int(k.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return rt, errors.Join(fmt.Errorf("another one has it open: %w", err), k.lock.Close())
 	}
+	dir := h.Dir
+	if k.Forgets {
+		if dir, err = os.MkdirTemp(dir, ""); err != nil {
+			return rt, err
+		}
+	}
 	k.rt, err = local.Open(ctx, local.Options{
-		Dir: h.Dir, Logger: h.Log, Brains: map[string]brain.Factory{local.BuiltinBrain: k.brain},
+		Dir: dir, Logger: h.Log, Brains: map[string]brain.Factory{local.BuiltinBrain: k.brain},
 	})
 	if err != nil {
 		return rt, errors.Join(err, k.lock.Close())
 	}
-	return k.rt.Services(), nil
+	rt = k.rt.Services()
+	rt.Chat = swallowing{rt.Chat, k.Swallows}
+	rt.Memory = dying{rt.Memory, k.DiesIn}
+	return rt, nil
+}
+
+// swallowing dies before it says that it has accepted.
+type swallowing struct {
+	schema.Chat
+	file string
+}
+
+func (c swallowing) Send(ctx context.Context, r schema.SendRequest) iter.Seq2[schema.ChatEvent, error] {
+	return func(yield func(schema.ChatEvent, error) bool) {
+		for e, err := range c.Chat.Send(ctx, r) {
+			if e.Accepted != nil && c.file != "" && os.Remove(c.file) == nil {
+				os.Exit(9)
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// dying dies when it has stored a memory, and before it says so.
+type dying struct {
+	schema.Memory
+	file string
+}
+
+func (m dying) Store(ctx context.Context, n schema.NewMemory) (schema.MemoryItem, error) {
+	item, err := m.Memory.Store(ctx, n)
+	if m.file != "" && os.Remove(m.file) == nil {
+		os.Exit(9)
+	}
+	return item, err
 }
 
 func (k *kept) Close(ctx context.Context) error { return errors.Join(k.rt.Close(ctx), k.lock.Close()) }
