@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"encoding/json"
@@ -8,16 +8,20 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testMemoryFilters(s *suite) {
-	s.test("store-tags-importance-expiry", memoryParticulars)
-	s.test("store-already-expired", func(s *suite) {
-		at := time.Now().Add(-time.Hour)
-		_, err := s.Memory.Store(s.user(), schema.NewMemory{AgentID: nyx, Content: "x", ExpiresAt: &at})
-		s.wantCode(err, schema.CodeInvalidArgument)
-	})
-	s.test("search-filters", memoryFilters)
-	s.test("search-without-text", memoryNewest)
-	s.test("search-importance-weighs", memoryImportance)
+func memoryFilterChecks() []check {
+	return []check{
+		{"store-tags-importance-expiry", "tags, importance and expiry are kept, and have defaults", "schema.NewMemory", memoryParticulars},
+		{"store-already-expired", "a memory that has expired already is CodeInvalidArgument", "schema.NewMemory", memoryExpired},
+		{"search-filters", "a search keeps what has all the tags, the metadata and the importance asked for", "schema.MemoryQuery", memoryFilters},
+		{"search-without-text", "without text the newest come first", "schema.MemoryQuery", memoryNewest},
+		{"search-importance-weighs", "importance decides between equal matches, and no more", "schema.Memory.Search", memoryImportance},
+	}
+}
+
+func memoryExpired(s *suite) {
+	at := time.Now().Add(-time.Hour)
+	_, err := s.Memory.Store(s.user(), schema.NewMemory{AgentID: nyx, Content: "x", ExpiresAt: &at})
+	s.wantCode(err, schema.CodeInvalidArgument)
 }
 
 func memoryParticulars(s *suite) {

@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"context"
@@ -11,37 +11,47 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testMemory(s *suite) {
-	s.test("store-get-search-delete", memoryLife)
-	s.test("store-unknown-agent", func(s *suite) {
-		_, err := s.Memory.Store(s.user(), schema.NewMemory{AgentID: "nobody", Content: "x"})
-		s.wantCode(err, schema.CodeNotFound)
+func memoryChecks() []check {
+	return slices.Concat([]check{
+		{"store-get-search-delete", "a memory is stored as asked, read, found, deleted and gone", "schema.Memory", memoryLife},
+		{"store-unknown-agent", "a memory of an agent that is not there is CodeNotFound", "schema.Memory.Store", memoryStoreUnknown},
+		{"store-keeps-content", "content is kept to the byte, up to MaxMemoryBytes", "schema.Memory.Store", memoryContent},
+		{"store-is-found-at-once", "who has stored a memory finds it, while fifty store", "schema.Memory.Search", memoryConcurrent},
+		{"get-of-another-agent", "a memory is not another agent's", "schema.Memory.Get", memoryOtherAgent},
+		{"of-any-agent", "without an agent a memory is found by its id, by those who may", "schema.Memory.Get", memoryOfAnyAgent},
+		{"get-unknown", "a memory that is not there is CodeNotFound", "schema.Memory.Get", memoryGetUnknown},
+		{"delete-unknown", "deleting a memory that is not there is CodeNotFound", "schema.Memory.Delete", memoryDeleteUnknown},
+		{"search-orders", "the best match comes first, of equal ones the newer", "schema.Memory.Search", memoryOrder},
+		{"search-limits", "a search returns at most its limit, which has a default and a bound", "schema.MemoryQuery", memoryLimits},
+		{"search-text-is-no-syntax", "nothing in the text of a search is an operator", "schema.MemoryQuery", memorySyntax},
+		{"search-finds-among-operators", "a word is found whatever stands beside it", "schema.MemoryQuery", memoryAmongOperators},
+		{"search-unicode", "words of any script are found, whatever their case", "schema.Memory.Search", memoryUnicode},
+		{"search-nothing", "a word that nobody has stored finds nothing", "schema.Memory.Search", memorySearchNothing},
+	}, memoryFilterChecks(), []check{
+		{"isolation", "a memory is its principal's, and ScopeAdmin's", "schema.Memory", memoryIsolation},
+		{"shared", "a shared memory is everybody's to read, and ScopeAdmin's to delete", "schema.Memory", memoryShared},
 	})
-	s.test("store-keeps-content", memoryContent)
-	s.test("store-is-found-at-once", memoryConcurrent)
-	s.test("get-of-another-agent", memoryOtherAgent)
-	s.test("of-any-agent", memoryOfAnyAgent)
-	s.test("get-unknown", func(s *suite) {
-		_, err := s.Memory.Get(s.admin(), nyx, unique("mem"))
-		s.wantCode(err, schema.CodeNotFound)
-	})
-	s.test("delete-unknown", func(s *suite) {
-		s.wantCode(s.Memory.Delete(s.admin(), nyx, unique("mem")), schema.CodeNotFound)
-	})
-	s.test("search-orders", memoryOrder)
-	s.test("search-limits", memoryLimits)
-	s.test("search-text-is-no-syntax", memorySyntax)
-	s.test("search-finds-among-operators", memoryAmongOperators)
-	s.test("search-unicode", memoryUnicode)
-	s.test("search-nothing", func(s *suite) {
-		hits := must1[[]schema.MemoryHit](s)(s.Memory.Search(s.user(), schema.MemoryQuery{Text: unique("no")}))
-		if len(hits) != 0 {
-			s.Errorf("found %+v", hits)
-		}
-	})
-	testMemoryFilters(s)
-	s.test("isolation", memoryIsolation)
-	s.test("shared", memoryShared)
+}
+
+func memoryStoreUnknown(s *suite) {
+	_, err := s.Memory.Store(s.user(), schema.NewMemory{AgentID: "nobody", Content: "x"})
+	s.wantCode(err, schema.CodeNotFound)
+}
+
+func memoryGetUnknown(s *suite) {
+	_, err := s.Memory.Get(s.admin(), nyx, unique("mem"))
+	s.wantCode(err, schema.CodeNotFound)
+}
+
+func memoryDeleteUnknown(s *suite) {
+	s.wantCode(s.Memory.Delete(s.admin(), nyx, unique("mem")), schema.CodeNotFound)
+}
+
+func memorySearchNothing(s *suite) {
+	hits := must1[[]schema.MemoryHit](s)(s.Memory.Search(s.user(), schema.MemoryQuery{Text: unique("no")}))
+	if len(hits) != 0 {
+		s.Errorf("found %+v", hits)
+	}
 }
 
 // store remembers content for nyx.

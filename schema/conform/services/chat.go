@@ -1,47 +1,52 @@
-package hosttest
+package services
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/conform"
 )
 
-func testChat(s *suite) {
-	s.test("send", chatSend)
-	s.test("send-text-is-kept", chatSendText)
-	s.test("send-reads-own-writes", chatReadsOwnWrites)
-	s.test("send-unknown-agent", func(s *suite) {
-		s.refused(s.user(), schema.SendRequest{AgentID: "nobody", Message: "hello"}, schema.CodeNotFound)
-	})
-	s.test("send-stopped-agent", chatSendStopped)
-	s.test("run-id-is-the-callers", chatRunID)
-	s.test("run-id-twice", chatRunIDTwice)
-	s.test("run-id-twice-at-once", chatRunIDTwiceAtOnce)
-	s.test("run-unknown", func(s *suite) {
-		_, err := s.Chat.Run(s.admin(), newRunID())
-		s.wantCode(err, schema.CodeNotFound)
-	})
-	s.test("run-foreign", chatRunForeign)
-	s.test("break-does-not-stop-the-turn", chatBreak)
-	s.test("cancelled-context-does-not-stop-the-turn", chatContext)
-	s.test("cancel-is-idempotent", chatCancel)
-	s.test("cancel-finished", chatCancelFinished)
-	s.test("cancel-unknown", func(s *suite) {
-		_, err := s.Chat.Cancel(s.admin(), newRunID())
-		s.wantCode(err, schema.CodeNotFound)
-	})
-	s.test("stop-ends-unfinished-turns", chatStopAgent)
-	testConversations(s)
-	testConversationChanges(s)
-	testMessages(s)
-	testConversationSearch(s)
-	testOrder(s)
-	testRouting(s)
+func chatChecks() []check {
+	own := []check{
+		{"send", "a turn is accepted, queued, started and answered", "schema.Chat.Send", chatSend},
+		{"send-text-is-kept", "a message is stored to the byte, up to MaxMessageBytes", "schema.Chat.Send", chatSendText},
+		{"send-reads-own-writes", "what is accepted can be read at once, and so can the reply", "schema.Chat.Send", chatReadsOwnWrites},
+		{"send-unknown-agent", "a message to an agent that is not there is CodeNotFound", "schema.Chat.Send", chatSendUnknown},
+		{"send-stopped-agent", "a message to a stopped agent is CodeAgentNotRunning, and leaves nothing", "schema.Chat.Send", chatSendStopped},
+		{"run-id-is-the-callers", "a run has the id that its sender chose", "schema.SendRequest", chatRunID},
+		{"run-id-twice", "an id that is taken is CodeAlreadyExists, for everybody", "schema.SendRequest", chatRunIDTwice},
+		{"run-id-twice-at-once", "of ten turns of one id at once one is accepted", "schema.SendRequest", chatRunIDTwiceAtOnce},
+		{"run-unknown", "a run that is not there is CodeNotFound", "schema.Chat.Run", chatRunUnknown},
+		{"run-foreign", "a run of somebody else is CodeNotFound, except for ScopeAdmin", "schema.Chat.Run", chatRunForeign},
+		{"break-does-not-stop-the-turn", "who stops watching does not stop the turn", "schema.Chat.Send", chatBreak},
+		{"cancelled-context-does-not-stop-the-turn", "a context that is cancelled after acceptance does not stop the turn", "schema.Chat.Send", chatContext},
+		{"cancel-is-idempotent", "wherever a turn is when it is cancelled, its events, its run and the answers agree", "schema.Chat.Cancel", chatCancel},
+		{"cancel-finished", "cancelling a run that is over returns it as it is", "schema.Chat.Cancel", chatCancelFinished},
+		{"cancel-unknown", "cancelling a run that is not there is CodeNotFound", "schema.Chat.Cancel", chatCancelUnknown},
+		{"stop-ends-unfinished-turns", "when an agent is stopped, each accepted turn ends, and says why", "schema.Agents.Stop", chatStopAgent},
+	}
+	return slices.Concat(own, conversationChecks(), conversationChangeChecks(), messageChecks(), conversationSearchChecks(), orderChecks(), routingChecks())
+}
+
+func chatSendUnknown(s *suite) {
+	s.refused(s.user(), schema.SendRequest{AgentID: "nobody", Message: "hello"}, schema.CodeNotFound)
+}
+
+func chatRunUnknown(s *suite) {
+	_, err := s.Chat.Run(s.admin(), newRunID())
+	s.wantCode(err, schema.CodeNotFound)
+}
+
+func chatCancelUnknown(s *suite) {
+	_, err := s.Chat.Cancel(s.admin(), newRunID())
+	s.wantCode(err, schema.CodeNotFound)
 }
 
 func chatSend(s *suite) {
@@ -126,7 +131,7 @@ func chatSendStopped(s *suite) {
 
 // start brings an agent back, also while the subtest is being cleaned up.
 func (s *suite) start(id string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.admin()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.admin()), conform.Patience(s.T))
 	defer cancel()
 	if _, err := s.Agents.Start(ctx, id); err != nil {
 		s.Errorf("start %s again: %v", id, err)
@@ -296,7 +301,7 @@ func chatStopAgent(s *suite) {
 	s.start(aria)
 	began := time.Now()
 	s.say(s.user(), schema.SendRequest{AgentID: aria, Message: "hello again"})
-	if took := time.Since(began); took > patience/2 {
+	if took := time.Since(began); took > conform.Patience(s.T)/2 {
 		s.Errorf("the first turn after a restart took %v", took)
 	}
 }

@@ -1,25 +1,29 @@
-package hosttest
+package services
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testOnce(s *suite) {
-	s.test("once-send", onceSend)
-	s.test("once-send-at-once", onceSendAtOnce)
-	s.test("once-route", onceRoute)
-	s.test("once-store", onceStore)
-	s.test("once-changes-of-agents", onceAgents)
-	s.test("once-cancel", onceCancel)
-	s.test("once-another-request", onceAnother)
-	s.test("once-is-the-callers-and-the-scopes", onceWhose)
-	s.test("once-errors", onceErrors)
+func onceChecks() []check {
+	return []check{
+		{"send", "a repeated turn is the first one, from its first event", "schema.Once", onceSend},
+		{"send-at-once", "of twenty tries of one turn at once one is carried out, and all see its end", "schema.Once", onceSendAtOnce},
+		{"store-at-once", "of a hundred tries to store one memory at once one is carried out, and all get it", "schema.Once", onceStoreAtOnce},
+		{"route", "the key of a message that was sent says who it went to", "schema.Chat.Route", onceRoute},
+		{"store", "a repeated request to store gets the first memory", "schema.Once", onceStore},
+		{"changes-of-agents", "a repeated change of an agent gets the first result, and changes nothing", "schema.Once", onceAgents},
+		{"cancel", "a repeated request to cancel gets the first result", "schema.Once", onceCancel},
+		{"another-request", "the key of another request is CodeKeyReused", "schema.Once", onceAnother},
+		{"is-the-callers-and-the-scopes", "the same key of another principal, or of another scope, is another one", "schema.Once", onceWhose},
+		{"errors", "an error that would be the same the next time is kept, too", "schema.Once", onceErrors},
+	}
 }
 
 // onceKey is a key that nobody else has, for a request with a digest.
@@ -40,12 +44,12 @@ func twice[T any](s *suite, ctx context.Context, call func(ctx context.Context) 
 	first, o := with(ctx, &key)
 	want, wantErr := call(first)
 	if o.Replayed() {
-		s.Error("the first request is told that it is none")
+		s.Errorf("the first request is told that it is none")
 	}
 	again, o := with(ctx, &key)
 	got, err := call(again)
 	if !o.Replayed() {
-		s.Error("the second request is not told that it repeats the first one")
+		s.Errorf("the second request is not told that it repeats the first one")
 	}
 	if equal(got, want) != nil || schema.CodeOf(err) != schema.CodeOf(wantErr) {
 		s.Errorf("again: %+v, %v\nfirst: %+v, %v", got, err, want, wantErr)
@@ -75,12 +79,12 @@ func onceSend(s *suite) {
 	first, o := with(ctx, &key)
 	t := s.say(first, r)
 	if o.Replayed() {
-		s.Error("the first request is told that it is none")
+		s.Errorf("the first request is told that it is none")
 	}
 	again, o := with(ctx, &key)
 	repeat := s.say(again, r)
 	if !o.Replayed() {
-		s.Error("the second request is not told that it repeats the first one")
+		s.Errorf("the second request is not told that it repeats the first one")
 	}
 	s.must(errors.Join(equal(repeat.accepted, t.accepted), equal(repeat.events, t.events)))
 	c := must1[schema.Conversation](s)(s.Chat.Conversation(ctx, schema.ConversationQuery{ID: "once"}))
@@ -122,6 +126,25 @@ func onceSendAtOnce(s *suite) {
 	}
 }
 
+// onceStoreAtOnce has many try the same memory: there is one, and all get it.
+func onceStoreAtOnce(s *suite) {
+	const tries = 100
+	ctx, key, word := s.user(), onceKey("x"), unique("word")
+	ids := make([]string, tries)
+	s.atOnce(tries, func(i int) error {
+		try, _ := with(ctx, &key)
+		m, err := s.Memory.Store(try, schema.NewMemory{AgentID: nyx, Content: word})
+		ids[i] = m.ID
+		return err
+	})
+	if all := slices.Compact(ids); len(all) != 1 {
+		s.Errorf("the tries were told of the memories %v", all)
+	}
+	if got := s.found(ctx, schema.MemoryQuery{Text: word}); len(got) != 1 {
+		s.Errorf("%d memories are there", len(got))
+	}
+}
+
 // onceRoute asks who answers a message that was sent already: the agent that it went to, also when nobody fits any more.
 func onceRoute(s *suite) {
 	ctx, key := s.user(), onceKey("x")
@@ -129,7 +152,7 @@ func onceRoute(s *suite) {
 	before, o := with(ctx, &key)
 	_, err := s.Chat.Route(before, nobody)
 	if s.wantCode(err, schema.CodeNoAgentFits); o.Replayed() {
-		s.Error("nothing was sent, and routing is told that it was")
+		s.Errorf("nothing was sent, and routing is told that it was")
 	}
 	first, _ := with(ctx, &key)
 	s.say(first, schema.SendRequest{AgentID: aria, Message: "x"})
@@ -191,7 +214,7 @@ func onceAnother(s *suite) {
 	again, o := with(ctx, &key)
 	must1[schema.MemoryItem](s)(s.Memory.Store(again, schema.NewMemory{AgentID: nyx, Content: "one"}))
 	if !o.Replayed() {
-		s.Error("the first request is forgotten")
+		s.Errorf("the first request is forgotten")
 	}
 }
 

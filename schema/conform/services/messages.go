@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"context"
@@ -8,10 +8,12 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testMessages(s *suite) {
-	s.test("messages-both-ways", messagesBothWays)
-	s.test("messages-since", messagesSince)
-	s.test("messages-since-badly", messagesSinceBadly)
+func messageChecks() []check {
+	return []check{
+		{"messages-both-ways", "cursors lead to older and to newer messages", "schema.Conversation", messagesBothWays},
+		{"messages-since", "a page begins after the message that the caller knows", "schema.ConversationQuery", messagesSince},
+		{"messages-since-badly", "a message of another conversation is CodeInvalidArgument", "schema.ConversationQuery", messagesSinceBadly},
+	}
 }
 
 // talk has some turns in a conversation and returns the ids of its messages.

@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"context"
@@ -7,26 +7,36 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testAgentsLife(s *suite) {
-	s.test("create-get-delete", agentsLife)
-	s.test("create-fills-in", agentsCreateFillsIn)
-	s.test("create-taken", func(s *suite) {
-		_, err := s.Agents.Create(s.admin(), schema.NewAgent{ID: nyx})
-		s.wantCode(err, schema.CodeAlreadyExists)
-	})
-	s.test("create-unknown-brain", agentsCreateUnknownBrain)
-	s.test("create-at-once", agentsCreateAtOnce)
-	s.test("delete-declared", func(s *suite) {
-		s.wantCode(s.Agents.Delete(s.admin(), nyx, 0), schema.CodeFailedPrecondition)
-		if a := must1[schema.Agent](s)(s.Agents.Get(s.admin(), nyx)); !a.Declared || a.Status != schema.AgentRunning {
-			s.Errorf("it is %+v", a)
-		}
-	})
-	s.test("delete-unknown", func(s *suite) { s.wantCode(s.Agents.Delete(s.admin(), "nobody", 0), schema.CodeNotFound) })
-	s.test("delete-revision-mismatch", agentsDeleteMismatch)
-	s.test("create-delete-events", agentsLifeEvents)
-	s.test("delete-memories-not-conversations", agentsDeleteLeaves)
-	s.test("create-delete-once", agentsLifeOnce)
+func agentsLifeChecks() []check {
+	return []check{
+		{"create-get-delete", "an agent is created as asked, read, deleted, gone, and can be made anew", "schema.Agents.Create", agentsLife},
+		{"create-fills-in", "what a new agent does not say gets a default", "schema.Agents.Create", agentsCreateFillsIn},
+		{"create-taken", "an id that is taken is CodeAlreadyExists", "schema.Agents.Create", agentsCreateTaken},
+		{"create-unknown-brain", "a brain that nobody provides is CodeInvalidArgument, and nothing is created", "schema.Agents.Create", agentsCreateUnknownBrain},
+		{"create-at-once", "of ten that create, or delete, the same agent at once one does", "schema.Agents.Create", agentsCreateAtOnce},
+		{"delete-declared", "an agent of the configuration cannot be deleted: CodeFailedPrecondition", "schema.Agents.Delete", agentsDeleteDeclared},
+		{"delete-unknown", "deleting an agent that is not there is CodeNotFound", "schema.Agents.Delete", agentsDeleteUnknown},
+		{"delete-revision-mismatch", "another revision than asked for is CodeRevisionMismatch, and deletes nothing", "schema.Agents.Delete", agentsDeleteMismatch},
+		{"create-delete-events", "the first event of an agent says that it is created, the last one that it is deleted", "schema.EventType", agentsLifeEvents},
+		{"delete-memories-not-conversations", "with an agent go its memories, and not its conversations", "schema.Agents.Delete", agentsDeleteLeaves},
+		{"create-delete-once", "a repeated request to create or delete gets the first result", "schema.Once", agentsLifeOnce},
+	}
+}
+
+func agentsCreateTaken(s *suite) {
+	_, err := s.Agents.Create(s.admin(), schema.NewAgent{ID: nyx})
+	s.wantCode(err, schema.CodeAlreadyExists)
+}
+
+func agentsDeleteDeclared(s *suite) {
+	s.wantCode(s.Agents.Delete(s.admin(), nyx, 0), schema.CodeFailedPrecondition)
+	if a := must1[schema.Agent](s)(s.Agents.Get(s.admin(), nyx)); !a.Declared || a.Status != schema.AgentRunning {
+		s.Errorf("it is %+v", a)
+	}
+}
+
+func agentsDeleteUnknown(s *suite) {
+	s.wantCode(s.Agents.Delete(s.admin(), "nobody", 0), schema.CodeNotFound)
 }
 
 // create makes an agent that is gone when the test is over.
@@ -134,7 +144,7 @@ func agentsDeleteMismatch(s *suite) {
 
 func agentsLifeEvents(s *suite) {
 	if s.Events == nil {
-		s.Skip("no events are offered")
+		s.Skipf("no events are offered")
 	}
 	since := s.head()
 	a := s.create(schema.NewAgent{Start: true})
@@ -159,7 +169,7 @@ func agentsLifeEvents(s *suite) {
 // agentsDeleteLeaves: what was said stays, what was remembered does not, nor for an agent of the same id that comes later.
 func agentsDeleteLeaves(s *suite) {
 	if s.Chat == nil || s.Memory == nil {
-		s.Skip("no chat, or no memory, is offered")
+		s.Skipf("no chat, or no memory, is offered")
 	}
 	a, user, word := s.create(schema.NewAgent{Start: true}), s.user(), unique("word")
 	t := s.say(user, schema.SendRequest{AgentID: a.ID, ConversationID: "said", Message: "Hello!"})

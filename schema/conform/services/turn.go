@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"context"
@@ -92,7 +92,7 @@ func (s *suite) say(ctx context.Context, r schema.SendRequest) turn {
 	t, err := send(ctx, s.Chat, r)
 	s.must(err)
 	if _, err := t.reply(); err != nil {
-		s.Fatal(err)
+		s.Fatalf("%v", err)
 	}
 	return t
 }

@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"context"
@@ -7,15 +7,17 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testConversationChanges(s *suite) {
-	s.test("conversation-created", conversationCreated)
-	s.test("conversation-created-badly", conversationCreatedBadly)
-	s.test("conversation-renamed", conversationRenamed)
-	s.test("conversation-archived", conversationArchived)
-	s.test("conversation-revisions", conversationRevisions)
-	s.test("conversation-changed-by-others", conversationChangedByOthers)
-	s.test("conversation-deleted", conversationDeleted)
-	s.test("conversation-deleted-while-busy", conversationDeletedBusy)
+func conversationChangeChecks() []check {
+	return []check{
+		{"conversation-created", "a conversation can be begun without a message", "schema.Chat.CreateConversation", conversationCreated},
+		{"conversation-created-badly", "a taken id is CodeAlreadyExists, one of the runtime's own CodeInvalidArgument, an unknown agent CodeNotFound", "schema.Chat.CreateConversation", conversationCreatedBadly},
+		{"conversation-renamed", "a title is kept until it is cleared", "schema.Chat.UpdateConversation", conversationRenamed},
+		{"conversation-archived", "an archived conversation is in the lists that ask for it, until somebody writes to it", "schema.Archived", conversationArchived},
+		{"conversation-revisions", "messages and changes make the revision grow; another one than asked for is CodeRevisionMismatch", "schema.ConversationPatch", conversationRevisions},
+		{"conversation-changed-by-others", "only its owner changes or deletes a conversation", "schema.Chat.UpdateConversation", conversationChangedByOthers},
+		{"conversation-deleted", "a deleted conversation is gone with its messages and runs, and its id is free", "schema.Chat.DeleteConversation", conversationDeleted},
+		{"conversation-deleted-while-busy", "deleting a conversation cancels its unfinished run", "schema.Chat.DeleteConversation", conversationDeletedBusy},
+	}
 }
 
 func (s *suite) summary(ctx context.Context, id string) schema.ConversationSummary {
@@ -102,7 +104,7 @@ func conversationArchived(s *suite) {
 		}
 	}
 	if !s.patch(ctx, "a", schema.ConversationPatch{Archived: schema.Set(true)}).Archived {
-		s.Error("it is not archived")
+		s.Errorf("it is not archived")
 	}
 	listed(map[schema.Archived]string{schema.ArchivedNone: "b", schema.ArchivedOnly: "a", schema.ArchivedAny: "ab"})
 	s.say(ctx, schema.SendRequest{ConversationID: "a", Message: "hello again"})

@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"context"
@@ -10,20 +10,23 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testEvents(s *suite) {
-	s.test("head", eventsHead)
-	s.test("follow", eventsFollow)
-	s.test("follow-from-now", eventsFollowNow)
-	s.test("replay-from-anywhere", eventsReplay)
-	s.test("resume-while-it-happens", eventsResume)
-	s.test("other-epoch-yields-a-gap", eventsOtherEpoch)
-	s.test("stretches-end", eventsUntil)
-	s.test("filters", eventsFilters)
-	s.test("visibility", eventsVisibility)
-	s.test("thoughts-and-emotions", eventsMind)
-	s.test("status-and-updates", eventsAgent)
-	s.test("many-at-once", eventsMany)
-	s.test("cancelled-context", eventsCancelled)
+func eventChecks() []check {
+	return []check{
+		{"head", "the head of the log grows with what happens", "schema.Events.Head", eventsHead},
+		{"follow", "a follower sees a turn as its sender does", "schema.Events.Subscribe", eventsFollow},
+		{"follow-from-now", "without a cursor a subscription begins now", "schema.EventQuery", eventsFollowNow},
+		{"replay-from-anywhere", "from each place in the log a reader sees the rest of it", "schema.Events.Subscribe", eventsReplay},
+		{"resume-while-it-happens", "who leaves and comes back sees what one who stays sees", "schema.Events.Subscribe", eventsResume},
+		{"slow-reader-is-told", "a reader that is slow misses nothing without a gap", "schema.Events.Subscribe", eventsSlow},
+		{"other-epoch-yields-a-gap", "a cursor of another epoch yields one gap, then the oldest events there are", "schema.Events.Subscribe", eventsOtherEpoch},
+		{"stretches-end", "a subscription with an end ends there, whether its last events match or not", "schema.EventQuery", eventsUntil},
+		{"filters", "filters by type, agent and run keep what fits", "schema.EventQuery", eventsFilters},
+		{"visibility", "a caller sees its own events and the public ones", "schema.Events.Subscribe", eventsVisibility},
+		{"thoughts-and-emotions", "an agent thinks and feels while it answers", "schema.EventType", eventsMind},
+		{"status-and-updates", "each step of an agent's state is told with the one before, and each change", "schema.StatusChange", eventsAgent},
+		{"many-at-once", "of a hundred turns at once each is queued, started and ended once, in that order", "schema.Chat", eventsMany},
+		{"cancelled-context", "a subscription ends with its context: CodeCancelled", "schema.Events.Subscribe", eventsCancelled},
+	}
 }
 
 func eventsHead(s *suite) {
@@ -131,6 +134,37 @@ func (s *suite) readInPieces(ctx context.Context, since schema.Cursor, turns int
 		}
 	}
 	return nil
+}
+
+// eventsSlow has a reader stop after its first event until much has happened. Then it sees all of it, or is told of a gap.
+func eventsSlow(s *suite) {
+	const turns = 200
+	ctx, since := s.user(), s.head()
+	first := s.mark()
+	var got []schema.Event
+	gap := false
+	var to uint64
+	s.must(read(ctx, s.Events, schema.EventQuery{Since: since}, func(e schema.Event) error {
+		if to == 0 {
+			s.atOnce(turns, func(int) error {
+				_, err := send(ctx, s.Chat, schema.SendRequest{AgentID: nyx, Message: "hello"})
+				return err
+			})
+			to = s.mark()
+		}
+		gap = gap || e.Type == schema.EventGap
+		got = append(got, e)
+		if e.Cursor.Seq >= to {
+			return errEnough
+		}
+		return nil
+	}))
+	if got[0].Cursor.Seq != first && !gap {
+		s.Errorf("the first event is %s, want %d", got[0].Cursor, first)
+	}
+	if want := s.between(ctx, schema.EventQuery{Since: since}, to); !gap && !slices.Equal(seqs(got), seqs(want)) {
+		s.Errorf("the slow reader saw %d events and no gap, there are %d", len(got), len(want))
+	}
 }
 
 func eventsOtherEpoch(s *suite) {

@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"context"
@@ -9,32 +9,40 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testConversations(s *suite) {
-	s.test("conversation-goes-on", conversationGoesOn)
-	s.test("conversation-id-is-the-callers", conversationChosen)
-	s.test("conversation-ids-are-per-principal", conversationNameSpace)
-	s.test("conversation-given-id-unknown", func(s *suite) {
-		ctx, id := s.user(), unique("conv_x")
-		s.refused(ctx, schema.SendRequest{AgentID: nyx, ConversationID: id, Message: "hello"}, schema.CodeNotFound)
-		_, err := s.Chat.Conversation(ctx, schema.ConversationQuery{ID: id})
-		s.wantCode(err, schema.CodeNotFound)
-	})
-	s.test("conversation-unknown", func(s *suite) {
-		_, err := s.Chat.Conversation(s.user(), schema.ConversationQuery{ID: "never-used"})
-		s.wantCode(err, schema.CodeNotFound)
-	})
-	s.test("conversation-foreign", conversationForeign)
-	s.test("conversation-changes-agent", conversationChangesAgent)
-	s.test("conversation-pages", conversationPages)
-	s.test("conversations-none", func(s *suite) {
-		page := must1[schema.ConversationPage](s)(s.Chat.Conversations(s.user(), schema.ConversationsQuery{}))
-		if len(page.Conversations) != 0 || page.NextCursor != "" {
-			s.Errorf("a new principal has %+v", page)
-		}
-	})
-	s.test("conversations-pages", conversationsPages)
-	s.test("conversations-of-agent", conversationsOfAgent)
-	s.test("conversations-of-everybody", conversationsOfEverybody)
+func conversationChecks() []check {
+	return []check{
+		{"conversation-goes-on", "a message without an agent goes to the one of the conversation", "schema.SendRequest", conversationGoesOn},
+		{"conversation-id-is-the-callers", "an id of the caller's choice begins a conversation, and goes on with it", "schema.SendRequest", conversationChosen},
+		{"conversation-ids-are-per-principal", "the same id is another conversation for another principal", "schema.SendRequest", conversationNameSpace},
+		{"conversation-given-id-unknown", "an unknown id of the kind that the runtime gives is CodeNotFound", "schema.SendRequest", conversationGivenUnknown},
+		{"conversation-unknown", "a conversation that is not there is CodeNotFound", "schema.Chat.Conversation", conversationUnknown},
+		{"conversation-foreign", "a conversation of somebody else is CodeNotFound, except for ScopeAdmin", "schema.Chat.Conversation", conversationForeign},
+		{"conversation-changes-agent", "a message that names another agent goes to that one", "schema.SendRequest", conversationChangesAgent},
+		{"conversation-pages", "pages of messages have no gap and no repetition, while somebody writes", "schema.ConversationQuery", conversationPages},
+		{"conversations-none", "who has no conversation gets an empty page", "schema.Chat.Conversations", conversationsNone},
+		{"conversations-pages", "conversations come last changed first, whatever the size of the page", "schema.Chat.Conversations", conversationsPages},
+		{"conversations-of-agent", "the filter by agent keeps its conversations", "schema.ConversationsQuery", conversationsOfAgent},
+		{"conversations-of-everybody", "ScopeAdmin sees the conversations of all, others their own", "schema.Chat.Conversations", conversationsOfEverybody},
+	}
+}
+
+func conversationGivenUnknown(s *suite) {
+	ctx, id := s.user(), unique("conv_x")
+	s.refused(ctx, schema.SendRequest{AgentID: nyx, ConversationID: id, Message: "hello"}, schema.CodeNotFound)
+	_, err := s.Chat.Conversation(ctx, schema.ConversationQuery{ID: id})
+	s.wantCode(err, schema.CodeNotFound)
+}
+
+func conversationUnknown(s *suite) {
+	_, err := s.Chat.Conversation(s.user(), schema.ConversationQuery{ID: "never-used"})
+	s.wantCode(err, schema.CodeNotFound)
+}
+
+func conversationsNone(s *suite) {
+	page := must1[schema.ConversationPage](s)(s.Chat.Conversations(s.user(), schema.ConversationsQuery{}))
+	if len(page.Conversations) != 0 || page.NextCursor != "" {
+		s.Errorf("a new principal has %+v", page)
+	}
 }
 
 func conversationGoesOn(s *suite) {
@@ -160,7 +168,7 @@ func (s *suite) conversations(ctx context.Context, q schema.ConversationsQuery) 
 			return all
 		}
 	}
-	s.Fatal("the pages do not end")
+	s.Fatalf("the pages do not end")
 	return nil
 }
 
@@ -199,6 +207,6 @@ func conversationsOfEverybody(s *suite) {
 		s.Errorf("an administrator does not see %s in %v", id, got)
 	}
 	if got := s.conversations(s.user(), schema.ConversationsQuery{}); slices.Contains(got, id) {
-		s.Error("somebody else sees the conversation")
+		s.Errorf("somebody else sees the conversation")
 	}
 }

@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"context"
@@ -11,36 +11,46 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testAgents(s *suite) {
-	s.test("list", agentsList)
-	s.test("list-pages", agentsListPages)
-	s.test("list-filters", agentsListFilters)
-	s.test("get", agentsGet)
-	s.test("get-unknown", func(s *suite) {
-		_, err := s.Agents.Get(s.admin(), "nobody")
-		s.wantCode(err, schema.CodeNotFound)
+func agentChecks() []check {
+	return slices.Concat([]check{
+		{"list", "every agent is there, whole and in the order of ids", "schema.Agents.List", agentsList},
+		{"list-pages", "pages hold the same agents as one list, also when one changes between them", "schema.Agents.List", agentsListPages},
+		{"list-filters", "a filter keeps the agents that fit, and no other", "schema.AgentQuery", agentsListFilters},
+		{"get", "an agent is the same by its id as in a list", "schema.Agents.Get", agentsGet},
+		{"get-unknown", "an agent that is not there is CodeNotFound", "schema.Agents.Get", agentsGetUnknown},
+		{"update-replaces", "what a patch sets is replaced, the revision grows by one, and the next read shows it", "schema.Agents.Update", agentsUpdateReplaces},
+		{"update-null-clears", "null clears a member", "schema.AgentPatch", agentsUpdateClears},
+		{"update-absent-keeps", "what a patch does not name stays as it is", "schema.AgentPatch", agentsUpdateKeeps},
+		{"update-nothing-keeps-revision", "a patch that changes nothing keeps the revision", "schema.Agents.Update", agentsUpdateNothing},
+		{"update-revision-mismatch", "another revision than IfRevision is CodeRevisionMismatch, and changes nothing", "schema.AgentPatch", agentsUpdateMismatch},
+		{"update-compare-and-swap", "of writers with the same IfRevision one succeeds: no step of twenty is lost", "schema.AgentPatch", agentsUpdateConcurrently},
+		{"update-keeps-numbers", "numbers of metadata come back as they were written", "schema.Object", agentsUpdateNumbers},
+		{"update-unknown", "an update of an agent that is not there is CodeNotFound", "schema.Agents.Update", agentsUpdateUnknown},
+	}, agentsLifeChecks(), []check{
+		{"stop-start-idempotent", "Stop and Start come to their state, and do nothing in it", "schema.Agents.Stop", agentsStopStart},
+		{"start-unknown", "starting an agent that is not there is CodeNotFound", "schema.Agents.Start", agentsStartUnknown},
+		{"stop-unknown", "stopping an agent that is not there is CodeNotFound", "schema.Agents.Stop", agentsStopUnknown},
 	})
-	s.test("update-replaces", agentsUpdateReplaces)
-	s.test("update-null-clears", agentsUpdateClears)
-	s.test("update-absent-keeps", agentsUpdateKeeps)
-	s.test("update-nothing-keeps-revision", agentsUpdateNothing)
-	s.test("update-revision-mismatch", agentsUpdateMismatch)
-	s.test("update-compare-and-swap", agentsUpdateConcurrently)
-	s.test("update-keeps-numbers", agentsUpdateNumbers)
-	s.test("update-unknown", func(s *suite) {
-		_, err := s.Agents.Update(s.admin(), "nobody", schema.AgentPatch{Name: schema.Set("x")})
-		s.wantCode(err, schema.CodeNotFound)
-	})
-	testAgentsLife(s)
-	s.test("stop-start-idempotent", agentsStopStart)
-	s.test("start-unknown", func(s *suite) {
-		_, err := s.Agents.Start(s.admin(), "nobody")
-		s.wantCode(err, schema.CodeNotFound)
-	})
-	s.test("stop-unknown", func(s *suite) {
-		_, err := s.Agents.Stop(s.admin(), "nobody")
-		s.wantCode(err, schema.CodeNotFound)
-	})
+}
+
+func agentsGetUnknown(s *suite) {
+	_, err := s.Agents.Get(s.admin(), "nobody")
+	s.wantCode(err, schema.CodeNotFound)
+}
+
+func agentsUpdateUnknown(s *suite) {
+	_, err := s.Agents.Update(s.admin(), "nobody", schema.AgentPatch{Name: schema.Set("x")})
+	s.wantCode(err, schema.CodeNotFound)
+}
+
+func agentsStartUnknown(s *suite) {
+	_, err := s.Agents.Start(s.admin(), "nobody")
+	s.wantCode(err, schema.CodeNotFound)
+}
+
+func agentsStopUnknown(s *suite) {
+	_, err := s.Agents.Stop(s.admin(), "nobody")
+	s.wantCode(err, schema.CodeNotFound)
 }
 
 // list returns every agent of a query, page by page.
@@ -50,7 +60,7 @@ func (s *suite) list(ctx context.Context, q schema.AgentQuery) []schema.Agent {
 	for range 1000 {
 		page := must1[schema.AgentPage](s)(s.Agents.List(ctx, q))
 		if page.Agents == nil {
-			s.Error("a page's list of agents is nil")
+			s.Errorf("a page's list of agents is nil")
 		}
 		all = append(all, page.Agents...)
 		if page.NextCursor == "" {
@@ -58,7 +68,7 @@ func (s *suite) list(ctx context.Context, q schema.AgentQuery) []schema.Agent {
 		}
 		q.Cursor = page.NextCursor
 	}
-	s.Fatal("the pages do not end")
+	s.Fatalf("the pages do not end")
 	return nil
 }
 
@@ -173,7 +183,7 @@ func agentsUpdateClears(s *suite) {
 		s.Errorf("not cleared: %+v", got)
 	}
 	if len(got.Skills) == 0 {
-		s.Error("an absent member was cleared")
+		s.Errorf("an absent member was cleared")
 	}
 	skills := got.Skills
 	got = must1[schema.Agent](s)(s.Agents.Update(s.admin(), aria, schema.AgentPatch{Skills: schema.Clear[[]string]()}))

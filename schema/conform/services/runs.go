@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"context"
@@ -7,13 +7,15 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testRuns(s *suite) {
-	s.test("runs-list", runsList)
-	s.test("runs-pages", runsPages)
-	s.test("runs-since-shows-all-of-a-run", runsSince)
-	s.test("busy-reject", busyReject)
-	s.test("busy-interrupt", busyInterrupt)
-	s.test("routing-that-finds-nobody-has-details", runsNobody)
+func runChecks() []check {
+	return []check{
+		{"runs-list", "runs are listed newest first, by conversation, agent and status, to those who may see them", "schema.Chat.Runs", runsList},
+		{"runs-pages", "pages hold the same runs as one list, and another cursor is CodeInvalidArgument", "schema.Chat.Runs", runsPages},
+		{"runs-since-shows-all-of-a-run", "a run's Since is the place just before its first event", "schema.Run", runsSince},
+		{"busy-reject", "a message to a busy conversation is CodeConversationBusy where that is asked for, with the holder", "schema.OnBusy", busyReject},
+		{"busy-interrupt", "a message takes the place of the unfinished turn where that is asked for", "schema.OnBusy", busyInterrupt},
+		{"routing-that-finds-nobody-has-details", "CodeNoAgentFits has the threshold and the candidates", "schema.Chat.Send", runsNobody},
+	}
 }
 
 func runsList(s *suite) {
@@ -76,7 +78,7 @@ func runsPages(s *suite) {
 
 func runsSince(s *suite) {
 	if s.Events == nil {
-		s.Skip("no events")
+		s.Skipf("no events")
 	}
 	ctx := s.user()
 	t := s.say(ctx, schema.SendRequest{AgentID: nyx, Message: "Hello!"})
@@ -146,7 +148,7 @@ func (s *suite) whileBusy(ctx context.Context, try func(holder schema.Accepted) 
 			break
 		}
 	}
-	s.Error("no turn was unfinished when another one came")
+	s.Errorf("no turn was unfinished when another one came")
 }
 
 func runsNobody(s *suite) {

@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"context"
@@ -7,10 +7,12 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testConversationSearch(s *suite) {
-	s.test("conversations-found", conversationsFound)
-	s.test("conversations-found-are-the-callers", conversationsFoundOwn)
-	s.test("conversations-found-follow-changes", conversationsFoundChanged)
+func conversationSearchChecks() []check {
+	return []check{
+		{"conversations-found", "conversations are found by plain words of their titles and messages", "schema.ConversationsQuery", conversationsFound},
+		{"conversations-found-are-the-callers", "nobody finds the conversations of others", "schema.Chat.Conversations", conversationsFoundOwn},
+		{"conversations-found-follow-changes", "what is found follows new titles, new messages and deletion", "schema.ConversationsQuery", conversationsFoundChanged},
+	}
 }
 
 func (s *suite) wantFound(ctx context.Context, q schema.ConversationsQuery, want string) {

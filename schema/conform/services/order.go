@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"cmp"
@@ -9,9 +9,11 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testOrder(s *suite) {
-	s.test("order-within-a-conversation", orderWithin)
-	s.test("parallel-across-conversations", orderAcross)
+func orderChecks() []check {
+	return []check{
+		{"order-within-a-conversation", "turns of a conversation run one at a time, in the order of their acceptance", "schema.Chat", orderWithin},
+		{"parallel-across-conversations", "turns of different conversations run in parallel", "schema.Chat", orderAcross},
+	}
 }
 
 // orderWithin has many senders speak into one conversation at once. Turns must run one at a time, in the order of their

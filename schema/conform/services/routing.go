@@ -1,4 +1,4 @@
-package hosttest
+package services
 
 import (
 	"slices"
@@ -6,12 +6,14 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func testRouting(s *suite) {
-	s.test("route-by-skill", routeBySkill)
-	s.test("route-sends-nothing", routeSendsNothing)
-	s.test("route-on-send", routeOnSend)
-	s.test("route-skips-stopped", routeSkipsStopped)
-	s.test("route-nobody-fits", routeNobody)
+func routingChecks() []check {
+	return []check{
+		{"route-by-skill", "a message goes to the agent of the skill that is asked for, and the decision explains itself", "schema.RouteDecision", routeBySkill},
+		{"route-sends-nothing", "routing leaves nothing", "schema.Chat.Route", routeSendsNothing},
+		{"route-on-send", "a message to nobody is routed, and its acceptance says how", "schema.Chat.Send", routeOnSend},
+		{"route-skips-stopped", "a stopped agent is no candidate", "schema.RouteDecision", routeSkipsStopped},
+		{"route-nobody-fits", "nobody who fits is CodeNoAgentFits", "schema.Chat.Route", routeNobody},
+	}
 }
 
 func routeBySkill(s *suite) {

@@ -1,0 +1,159 @@
+// Package services has the checks of a runtime: whether its services keep the contract of package schema.
+//
+// They know the interfaces of schema and nothing else, so that the same checks run against a runtime directly, behind the
+// guard, over an in-memory connection, through a plugin process, and against a runtime in another language. They expect
+// what host/local has by default: agents "nyx" (programming, security) and "aria" (writing, empathy), both running, with a
+// brain that answers every message, thinks and feels while it does, and needs no network.
+package services
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/conform"
+)
+
+// Names of the agents that the checks talk to.
+const (
+	nyx  = "nyx"
+	aria = "aria"
+)
+
+// Open returns the services of a runtime that nobody has used, and cleans up with t.Cleanup.
+type Open func(t conform.T) schema.Services
+
+// check is one check of a group.
+type check struct {
+	name, expect, contract string
+	run                    func(*suite)
+}
+
+// Runtime returns the checks of a runtime with nothing in front of it: the groups agents, chat, runs, once, memory and
+// events. Each group has a runtime of its own, and is skipped where a service that it needs is not offered.
+func Runtime(open Open) []conform.Group {
+	return []conform.Group{
+		group(open, "agents", agentChecks(), schema.ServiceAgents),
+		group(open, "chat", chatChecks(), schema.ServiceChat, schema.ServiceAgents),
+		group(open, "runs", runChecks(), schema.ServiceChat),
+		group(open, "once", onceChecks(), schema.ServiceChat, schema.ServiceAgents, schema.ServiceMemory),
+		group(open, "memory", memoryChecks(), schema.ServiceMemory),
+		group(open, "events", eventChecks(), schema.ServiceEvents, schema.ServiceChat, schema.ServiceAgents),
+	}
+}
+
+// Guarded returns the checks of the services as callers get them, which is with host/guard in front: those of Runtime, and
+// the group errors about what the guard refuses for every runtime.
+func Guarded(open Open) []conform.Group {
+	guarded := func(t conform.T) schema.Services {
+		s := open(t)
+		if s.Agents == nil {
+			return s
+		}
+		if _, err := s.Agents.List(t.Context(), schema.AgentQuery{}); schema.CodeOf(err) != schema.CodeUnauthenticated {
+			t.Fatalf("nobody was let in (%v): these services are not behind host/guard; wrap them with guard.New, or hold the bare runtime to Runtime", err)
+		}
+		return s
+	}
+	all := []string{schema.ServiceAgents, schema.ServiceChat, schema.ServiceMemory, schema.ServiceEvents}
+	return append(Runtime(open), group(guarded, "errors", errorChecks(), all...))
+}
+
+func group(open Open, name string, checks []check, needs ...string) conform.Group {
+	var offered schema.Services
+	g := conform.Group{Name: "runtime/" + name, Setup: func(t conform.T) {
+		offered = open(t)
+		for _, name := range needs {
+			if !slices.Contains(offered.Names(), name) {
+				t.Skipf("service %s is not offered", name)
+			}
+		}
+	}}
+	for _, c := range checks {
+		g.Checks = append(g.Checks, conform.Check{
+			Name: c.name, Expect: c.expect, Contract: c.contract,
+			Run: func(t conform.T) { c.run(&suite{T: t, Services: offered}) },
+		})
+	}
+	return g
+}
+
+// suite is one check at work: what it reports to and the services that it is about.
+type suite struct {
+	conform.T
+	schema.Services
+}
+
+// as returns a context whose calls are made by principal with one scope, bounded by the patience of the check.
+func (s *suite) as(principal string, scope schema.Scope) context.Context {
+	ctx, cancel := context.WithTimeout(s.Context(), conform.Patience(s.T))
+	s.Cleanup(cancel)
+	return schema.WithCaller(ctx, schema.Caller{Principal: principal, Scopes: []schema.Scope{scope}})
+}
+
+// user returns the context of a chatting caller whom no other check knows.
+func (s *suite) user() context.Context { return s.as(unique("user"), schema.ScopeChat) }
+
+// admin returns the context of an administrator.
+func (s *suite) admin() context.Context { return s.as("root", schema.ScopeAdmin) }
+
+// must fails the test if err is one.
+func (s *suite) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatalf("unexpected error: %v", err)
+	}
+}
+
+// wantCode fails the test unless err is a *schema.Error of one of the codes, with a text for a person.
+func (s *suite) wantCode(err error, codes ...schema.ErrorCode) {
+	s.Helper()
+	var e *schema.Error
+	switch {
+	case err == nil:
+		s.Errorf("no error, want %v", codes)
+	case !slices.Contains(codes, schema.CodeOf(err)):
+		s.Errorf("error %q has code %s, want %v", err, schema.CodeOf(err), codes)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded): // schema.CodeOf knows them
+	case !errors.As(err, &e):
+		s.Errorf("error %q is not a *schema.Error", err)
+	case strings.TrimSpace(e.Message) == "":
+		s.Errorf("error of code %s has no message", e.Code)
+	}
+}
+
+// eventually polls ok until it is true.
+func (s *suite) eventually(what string, ok func() bool) {
+	s.Helper()
+	deadline := time.NewTimer(conform.Patience(s.T))
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			s.Fatalf("%s: not within %v", what, conform.Patience(s.T))
+		}
+	}
+}
+
+// unique returns a name that nobody else has.
+func unique(prefix string) string { return prefix + "-" + strings.ToLower(ulid.Make().String()) }
+
+// newRunID returns a run id as a caller may choose it.
+func newRunID() string { return "run_" + strings.ToLower(ulid.Make().String()) }
+
+// must1 returns v, or fails the test.
+func must1[T any](s *suite) func(v T, err error) T {
+	return func(v T, err error) T {
+		s.Helper()
+		s.must(err)
+		return v
+	}
+}

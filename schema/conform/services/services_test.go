@@ -1,0 +1,16 @@
+package services_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/stagehouse/stagehouse/schema/conform/conformtest"
+	"github.com/stagehouse/stagehouse/schema/conform/services"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestChecksAreDocumented(t *testing.T) {
+	conformtest.Documented(t, "../../..", services.Guarded(nil))
+}
