@@ -217,6 +217,9 @@ func (p *Process) Left() <-chan struct{} { return p.cmd.line.left() }
 // extension.
 func (p *Process) KeepListeners() error { return p.cmd.line.keep() }
 
+// Abandon ends the lifeline of the process, as the death of the host would. What it does about that is on it.
+func (p *Process) Abandon() error { return p.cmd.line.Close() }
+
 // Kill ends the process, first by asking it, and after bound by killing its process group; with 0 at once. It returns
 // when the process and its private directory are gone. Every call but the first waits for that one. An error means that
 // something is left.

@@ -1,11 +1,8 @@
 package sdktest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"net"
 	"os"
 	"slices"
 	"testing"
@@ -13,14 +10,19 @@ import (
 
 	"github.com/stagehouse/stagehouse/plugin/protocol"
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/conform"
+	"github.com/stagehouse/stagehouse/schema/conform/conformtest"
+	"github.com/stagehouse/stagehouse/schema/conform/life"
 	pb "github.com/stagehouse/stagehouse/schema/gen/stagehouse/v1"
 	"github.com/stagehouse/stagehouse/schema/wire"
 	"github.com/stagehouse/stagehouse/sdk"
 )
 
 // TestExtension holds d against everything that a host expects of an extension: its description, a strict configuration,
-// the order of its life, its health, and a drain that can be repeated and keeps its deadline. Each test is run in memory,
-// and against a real process, which is this test binary started again, up to this call and no further.
+// the order of its life, its health, and a drain that can be repeated and keeps its deadline. The checks are those of
+// schema/conform/life. Each is run in memory, and against a real process, which is this test binary started again, up to
+// this call and no further. "stagehouse conform extension" holds a program against more: how its process ends, and how a
+// host replaces it.
 //
 // config is a block that d accepts, with which it can be started several times at once (use port 0), and services is
 // what it gets.
@@ -28,173 +30,86 @@ func TestExtension(t *testing.T, d sdk.Definition, config string, services schem
 	if os.Getenv(protocol.CookieKey) == protocol.CookieValue || os.Getenv(protocol.EnvCheck) == "1" {
 		sdk.Main(d) // does not return: this is the process
 	}
-	suite := suite{def: d, config: config, services: services}
-	t.Run("check", suite.check)
+	t.Run("check", func(t *testing.T) { check(t, d, services) })
 	t.Run("memory", func(t *testing.T) {
-		suite.run(t, func(t *testing.T) *Running {
-			r, err := open(t, d, services)
+		conformtest.Run(t, groups(d, config, services, func(t *testing.T, s schema.Services) *Running {
+			r, err := open(t, d, s)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return r
-		})
+		}))
 	})
 	name := t.Name()
 	t.Run("process", func(t *testing.T) {
-		suite.run(t, func(t *testing.T) *Running { return launch(t, name, d, services) })
+		conformtest.Run(t, groups(d, config, services, func(t *testing.T, s schema.Services) *Running {
+			return launch(t, name, d, s)
+		}))
 	})
 }
 
-type suite struct {
-	def      sdk.Definition
-	config   string
-	services schema.Services
-}
-
-// run runs every test against an extension of its own, which nobody has introduced yet.
-func (s suite) run(t *testing.T, open func(*testing.T) *Running) {
-	for name, test := range map[string]func(*testing.T, *Running){
-		"calls out of order are refused":       s.order,
-		"it lives once":                        s.life,
-		"a bad block is refused with a place":  s.badConfig,
-		"a drain can be repeated":              s.drain,
-		"a drain before the start is possible": s.drainEarly,
-		"a drain keeps its deadline":           s.drainDeadline,
-	} {
-		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+// groups returns the checks of d, which open runs.
+func groups(d sdk.Definition, config string, services schema.Services, open func(*testing.T, schema.Services) *Running) []conform.Group {
+	instance := func(t conform.T, s schema.Services) life.Extension {
+		return &instance{r: open(t.(*testing.T), s), d: d, services: s} // conformtest gives them a *testing.T
 	}
+	return life.Subject{
+		Open:  func(t conform.T) life.Extension { return instance(t, services) },
+		Bare:  func(t conform.T) life.Extension { return instance(t, schema.Services{}) },
+		Block: json.RawMessage(config),
+		Schema: func(t conform.T) json.RawMessage {
+			raw, err := sdk.ConfigSchema(d.New())
+			if err != nil {
+				t.Fatalf("JSON Schema of the configuration: %v", err)
+			}
+			return raw
+		},
+	}.Groups()
 }
 
-func bound(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), DefaultStartTimeout)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// refused fails the test unless err says that a call came at the wrong time.
-func refused(t *testing.T, call string, err error) {
-	t.Helper()
-	if code := schema.CodeOf(wire.FromStatus(err)); code != schema.CodeFailedPrecondition {
-		t.Errorf("%s out of order = %v, want %s", call, err, schema.CodeFailedPrecondition)
-	}
-}
-
-func (s suite) check(t *testing.T) {
-	raw, err := sdk.ConfigSchema(s.def.New())
+// check holds a definition against what can be seen without running it.
+func check(t *testing.T, d sdk.Definition, services schema.Services) {
+	raw, err := sdk.ConfigSchema(d.New())
 	if err != nil || !json.Valid(raw) {
 		t.Errorf("JSON Schema of the configuration = %s, %v", raw, err)
 	}
-	if a, b := s.def.New(), s.def.New(); a == b {
+	if a, b := d.New(), d.New(); a == b {
 		t.Error("New returns the same extension twice; make a new one each time")
 	}
-	for _, name := range s.def.Requires {
-		if !slices.Contains(s.services.Names(), name) {
-			t.Errorf("it requires the service %q, and the test offers %v", name, s.services.Names())
+	for _, name := range d.Requires {
+		if !slices.Contains(services.Names(), name) {
+			t.Errorf("it requires the service %q, and the test offers %v", name, services.Names())
 		}
 	}
 }
 
-func (s suite) order(t *testing.T, r *Running) {
-	ctx := bound(t)
-	_, err := r.client.Configure(ctx, &pb.ConfigureRequest{})
-	refused(t, "Configure", err)
-	_, err = r.client.Start(ctx, &pb.StartRequest{})
-	refused(t, "Start", err)
-	_, err = r.client.Health(ctx, &pb.HealthRequest{})
-	refused(t, "Health", err)
-	if err := r.begin(ctx, s.def, s.config, s.services); err != nil {
-		t.Errorf("after refused calls: %v", err)
-	}
+// instance is an extension as the checks of its life see it.
+type instance struct {
+	r        *Running
+	d        sdk.Definition
+	services schema.Services
 }
 
-func (s suite) life(t *testing.T, r *Running) {
-	ctx := bound(t)
-	if err := r.begin(ctx, s.def, s.config, s.services); err != nil {
-		t.Fatal(err)
-	}
-	_, err := r.client.Init(ctx, r.initRequest(s.def, s.services))
-	refused(t, "a second Init", err)
-	_, err = r.client.Start(ctx, &pb.StartRequest{})
-	refused(t, "a second Start", err)
-	for range 3 {
-		if err := r.Health(ctx); err != nil {
-			t.Errorf("health = %v", err)
-		}
-	}
+var _ life.Extension = (*instance)(nil)
+
+func (x *instance) Init(ctx context.Context) (life.Introduction, error) {
+	out, err := x.r.client.Init(ctx, x.r.initRequest(x.d, x.services))
+	return life.Introduction{Name: out.GetName(), Version: out.GetVersion(), Requires: out.GetRequires()}, wire.FromStatus(err)
 }
 
-func (s suite) badConfig(t *testing.T, r *Running) {
-	ctx := bound(t)
-	var block map[string]json.RawMessage
-	if err := json.Unmarshal(cmpOr(s.config, "{}"), &block); err != nil {
-		t.Fatalf("the test's block is no JSON object: %v", err)
-	}
-	block["noSuchKey/~"] = json.RawMessage("1")
-	bad, err := json.Marshal(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.client.Init(ctx, r.initRequest(s.def, s.services)); err != nil {
-		t.Fatal(err)
-	}
-	out, err := r.client.Configure(ctx, &pb.ConfigureRequest{Config: bad})
-	if err != nil {
-		t.Fatal(err)
-	}
-	named := slices.ContainsFunc(out.GetProblems(), func(p *pb.Problem) bool {
-		return p.GetPointer() == "/noSuchKey~1~0" && p.GetSeverity() == string(schema.SeverityError) && p.GetMessage() != ""
-	})
-	if !named {
-		t.Errorf("an unknown key gives the problems %v", out.GetProblems())
-	}
-	_, err = r.client.Start(ctx, &pb.StartRequest{})
-	refused(t, "Start after a bad block", err)
+func (x *instance) Configure(ctx context.Context, block []byte) ([]schema.Problem, error) {
+	out, err := x.r.client.Configure(ctx, &pb.ConfigureRequest{Config: block})
+	return problemsOf(out), wire.FromStatus(err)
 }
 
-func cmpOr(text, otherwise string) []byte {
-	if b := bytes.TrimSpace([]byte(text)); len(b) > 0 {
-		return b
-	}
-	return []byte(otherwise)
+func (x *instance) Start(ctx context.Context) ([]string, error) {
+	out, err := x.r.client.Start(ctx, &pb.StartRequest{})
+	return out.GetListeners(), wire.FromStatus(err)
 }
 
-func (s suite) drain(t *testing.T, r *Running) {
-	ctx := bound(t)
-	if err := r.begin(ctx, s.def, s.config, s.services); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := r.Drain(ctx); err != nil {
-			t.Errorf("drain = %v", err)
-		}
-	}
-	refused(t, "Health after Drain", errors.Unwrap(r.Health(ctx)))
-	for _, address := range r.Listeners() {
-		if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
-			_ = conn.Close()
-			t.Errorf("a drained extension still accepts on %s", address)
-		}
-	}
-}
+func (x *instance) Health(ctx context.Context) error { return x.r.Health(ctx) }
 
-func (s suite) drainEarly(t *testing.T, r *Running) {
-	if err := r.Drain(bound(t)); err != nil {
-		t.Errorf("drain = %v", err)
-	}
-	_, err := r.client.Init(bound(t), r.initRequest(s.def, s.services))
-	refused(t, "Init after Drain", err)
-}
-
-func (s suite) drainDeadline(t *testing.T, r *Running) {
-	ctx := bound(t)
-	if err := r.begin(ctx, s.def, s.config, s.services); err != nil {
-		t.Fatal(err)
-	}
-	begun := time.Now()
-	if _, err := r.client.Drain(ctx, &pb.DrainRequest{DeadlineMs: 1}); err != nil {
-		t.Errorf("drain = %v", err)
-	}
-	if took := time.Since(begun); took > 2*time.Second {
-		t.Errorf("a drain with a deadline of 1 ms took %v", took)
-	}
+func (x *instance) Drain(ctx context.Context, deadline time.Duration) (int, error) {
+	out, err := x.r.client.Drain(ctx, &pb.DrainRequest{DeadlineMs: deadline.Milliseconds()})
+	return int(out.GetUnfinished()), wire.FromStatus(err)
 }

@@ -53,6 +53,7 @@ func launch(t *testing.T, test string, d sdk.Definition, services schema.Service
 	if err != nil {
 		t.Fatalf("run %s as an extension: %v", test, err)
 	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // what was not drained would take its time when it is asked to go
 	if _, err := rpc.Dispense(protocol.PluginName); err != nil {
 		t.Fatal(err)
 	}

@@ -131,13 +131,17 @@ func (r *Running) configure(ctx context.Context, d sdk.Definition, config string
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", wire.FromStatus(err))
 	}
+	return problemsOf(out), nil
+}
+
+func problemsOf(out *pb.ConfigureResponse) []schema.Problem {
 	var problems []schema.Problem
 	for _, p := range out.GetProblems() {
 		problems = append(problems, schema.Problem{
 			Severity: schema.Severity(p.GetSeverity()), Pointer: p.GetPointer(), Message: p.GetMessage(), Suggestion: p.GetSuggestion(),
 		})
 	}
-	return problems, nil
+	return problems
 }
 
 func (r *Running) initRequest(d sdk.Definition, services schema.Services) *pb.InitRequest {
