@@ -17,7 +17,8 @@ import (
 // stable.
 func TestServices(t *testing.T, open func(t *testing.T) schema.Services) {
 	t.Helper()
-	conformtest.Run(t, services.Guarded(adapt(open)))
+	TestRuntime(t, open)
+	conformtest.Run(t, services.Errors(adapt(open)))
 }
 
 // TestRuntime is TestServices for a runtime with nothing in front of it: all groups but errors, which are about what the

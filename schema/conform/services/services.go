@@ -47,9 +47,9 @@ func Runtime(open Open) []conform.Group {
 	}
 }
 
-// Guarded returns the checks of the services as callers get them, which is with host/guard in front: those of Runtime, and
-// the group errors about what the guard refuses for every runtime.
-func Guarded(open Open) []conform.Group {
+// Errors returns the checks of what a caller is refused, which is the guard's work: open returns services with host/guard in
+// front. They are the group errors.
+func Errors(open Open) []conform.Group {
 	guarded := func(t conform.T) schema.Services {
 		s := open(t)
 		if s.Agents == nil {
@@ -61,7 +61,7 @@ func Guarded(open Open) []conform.Group {
 		return s
 	}
 	all := []string{schema.ServiceAgents, schema.ServiceChat, schema.ServiceMemory, schema.ServiceEvents}
-	return append(Runtime(open), group(guarded, "errors", errorChecks(), all...))
+	return []conform.Group{group(guarded, "errors", errorChecks(), all...)}
 }
 
 func group(open Open, name string, checks []check, needs ...string) conform.Group {

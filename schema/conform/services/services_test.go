@@ -12,5 +12,5 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestChecksAreDocumented(t *testing.T) {
-	conformtest.Documented(t, "../../..", services.Guarded(nil))
+	conformtest.Documented(t, "../../..", append(services.Runtime(nil), services.Errors(nil)...))
 }
