@@ -104,7 +104,9 @@ func readBlock(text string) (json.RawMessage, error) {
 // its tokens.
 func trialServices(t conform.T) schema.Services {
 	dir := t.TempDir()
-	r := openFor(t, func(ctx context.Context, dir string) (host.Runtime, error) { return local.Open(ctx, local.Options{Dir: dir}) })
+	r := openFor(t, func(ctx context.Context, dir string) (host.Runtime, error) {
+		return local.Open(ctx, local.Options{Dir: dir})
+	})
 	tokens := token.Open(dir)
 	if _, _, err := tokens.EnsureAdmin(); err != nil {
 		t.Fatalf("make the host's token: %v", err)

@@ -19,17 +19,20 @@ import (
 	"github.com/stagehouse/stagehouse/host/hosttest"
 	"github.com/stagehouse/stagehouse/host/local"
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/conform"
 	"github.com/stagehouse/stagehouse/schema/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // open returns the services of a new reference runtime.
-func open(t *testing.T) schema.Services {
+func open(t *testing.T) schema.Services { return openFor(t) }
+
+func openFor(t conform.T) schema.Services {
 	t.Helper()
 	r, err := local.Open(t.Context(), local.Options{Dir: t.TempDir()})
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -100,13 +100,13 @@ func memoryNewest(s *suite) {
 func memoryImportance(s *suite) {
 	ctx, all, none := s.user(), 1.0, 0.0
 	for _, m := range []schema.NewMemory{
-		{Content: "heron matters", Importance: &all}, {Content: "heron does not", Importance: &none}, {Content: "heron heron egret", Importance: &none},
+		{Content: "heron matters", Importance: &all}, {Content: "heron doubts", Importance: &none}, {Content: "heron heron egret", Importance: &none},
 	} {
 		m.AgentID = nyx
 		must1[schema.MemoryItem](s)(s.Memory.Store(ctx, m))
 	}
 	got := s.found(ctx, schema.MemoryQuery{Text: "heron egret"})
-	if want := []string{"heron heron egret", "heron matters", "heron does not"}; !slices.Equal(got, want) {
+	if want := []string{"heron heron egret", "heron matters", "heron doubts"}; !slices.Equal(got, want) {
 		s.Errorf("found %q, want %q", got, want)
 	}
 }
