@@ -148,7 +148,7 @@ func (p Program) checkLeaves(t conform.T) {
 // nothingLeft fails the check if a process with that mark does not end by itself.
 func nothingLeft(t conform.T, value string) {
 	t.Helper()
-	if !eventually(goneTimeout, func() bool { return len(marked(value)) == 0 }) {
+	if !eventually(t, goneTimeout, func() bool { return len(marked(value)) == 0 }) {
 		t.Errorf("the processes %v are left", marked(value))
 	}
 }

@@ -98,7 +98,7 @@ func (p Program) reloadRepeated(t conform.T) {
 		if after := h.now(); after.PID == before.PID || after.Generation <= before.Generation {
 			t.Errorf("process %d of generation %d came after %d of %d", after.PID, after.Generation, before.PID, before.Generation)
 		}
-		if !eventually(h.spec.DrainTimeout+endTimeout, func() bool { return !alive(before.PID) }) {
+		if !eventually(t, h.spec.DrainTimeout+endTimeout, func() bool { return !alive(before.PID) }) {
 			t.Errorf("process %d of the generation before does not end", before.PID)
 		}
 	}
@@ -173,7 +173,7 @@ func (p Program) killed(t conform.T) {
 		t.Fatalf("kill it: %v", err)
 	}
 	back := func() bool { s := h.now(); return s.State == plugin.StateRunning && s.PID != before.PID }
-	if !eventually(startTimeout, back) {
+	if !eventually(t, startTimeout, back) {
 		t.Fatalf("it does not come back: %s", h.now().LastError)
 	}
 	h.serving(t)

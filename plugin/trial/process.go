@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"sync"
@@ -9,8 +10,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/stagehouse/stagehouse/plugin/process"
+	"github.com/stagehouse/stagehouse/plugin/protocol"
 	"github.com/stagehouse/stagehouse/plugin/tether"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/conform"
@@ -109,6 +112,9 @@ func (r *running) Start(ctx context.Context) ([]string, error) {
 
 func (r *running) Health(ctx context.Context) error {
 	_, err := r.client.Health(ctx, &pb.HealthRequest{})
+	if status.Code(err) == protocol.StatusFailed { // which stands for another code elsewhere
+		return errors.New(status.Convert(err).Message())
+	}
 	return wire.FromStatus(err)
 }
 
@@ -142,10 +148,11 @@ func (p Program) begun(t conform.T) (*running, []string, string) {
 // ends fails the check unless the process exits in time.
 func (r *running) ends(t conform.T, after string) {
 	t.Helper()
+	most := min(endTimeout, conform.Patience(t))
 	select {
 	case <-r.proc.Done():
-	case <-time.After(endTimeout):
-		t.Errorf("it still runs %v after %s", endTimeout, after)
+	case <-time.After(most):
+		t.Errorf("it still runs %v after %s", most, after)
 	}
 }
 

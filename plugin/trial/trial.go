@@ -63,16 +63,16 @@ func (p Program) marked(t conform.T) (plugin.Spec, string) {
 	return s, value
 }
 
-// bound returns a context for what a check does.
+// bound returns a context for what a check does, which ends when most is over, or the patience of the check.
 func bound(t conform.T, most time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), most)
+	ctx, cancel := context.WithTimeout(t.Context(), min(most, conform.Patience(t)))
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// eventually polls ok until it is true, and reports whether it was within most.
-func eventually(most time.Duration, ok func() bool) bool {
-	deadline := time.NewTimer(most)
+// eventually polls ok until it is true, and reports whether it was within most, or the patience of the check.
+func eventually(t conform.T, most time.Duration, ok func() bool) bool {
+	deadline := time.NewTimer(min(most, conform.Patience(t)))
 	defer deadline.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

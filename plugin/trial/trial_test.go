@@ -16,7 +16,12 @@ import (
 	"github.com/stagehouse/stagehouse/sdk/sdktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if defect := os.Getenv(envDefect); defect != "" {
+		os.Exit(extension(defect))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestChecksAreDocumented(t *testing.T) {
 	conformtest.Documented(t, "../..", trial.Program{}.Groups())
