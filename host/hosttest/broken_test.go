@@ -84,7 +84,7 @@ func (b *broken) err(err error) error {
 }
 
 // call calls f, or whole where there is none.
-func call[Q, R any](b *broken, ctx context.Context, q Q, f, whole func(context.Context, Q) (R, error)) (R, error) {
+func call[Q, R any](ctx context.Context, b *broken, q Q, f, whole func(context.Context, Q) (R, error)) (R, error) {
 	if f == nil {
 		f = whole
 	}
@@ -93,7 +93,7 @@ func call[Q, R any](b *broken, ctx context.Context, q Q, f, whole func(context.C
 }
 
 // two is call for two arguments, do for those without a result, and stream for those with many.
-func two[P, Q, R any](b *broken, ctx context.Context, p P, q Q, f, whole func(context.Context, P, Q) (R, error)) (R, error) {
+func two[P, Q, R any](ctx context.Context, b *broken, p P, q Q, f, whole func(context.Context, P, Q) (R, error)) (R, error) {
 	if f == nil {
 		f = whole
 	}
@@ -101,14 +101,14 @@ func two[P, Q, R any](b *broken, ctx context.Context, p P, q Q, f, whole func(co
 	return r, b.err(err)
 }
 
-func do[P, Q any](b *broken, ctx context.Context, p P, q Q, f, whole func(context.Context, P, Q) error) error {
+func do[P, Q any](ctx context.Context, b *broken, p P, q Q, f, whole func(context.Context, P, Q) error) error {
 	if f == nil {
 		f = whole
 	}
 	return b.err(f(b.ctx(ctx), p, q))
 }
 
-func stream[Q, E any](b *broken, ctx context.Context, q Q, f, whole func(context.Context, Q) iter.Seq2[E, error]) iter.Seq2[E, error] {
+func stream[Q, E any](ctx context.Context, b *broken, q Q, f, whole func(context.Context, Q) iter.Seq2[E, error]) iter.Seq2[E, error] {
 	if f == nil {
 		f = whole
 	}
@@ -122,91 +122,91 @@ func stream[Q, E any](b *broken, ctx context.Context, q Q, f, whole func(context
 }
 
 func (a brokenAgents) List(ctx context.Context, q schema.AgentQuery) (schema.AgentPage, error) {
-	return call(a.broken, ctx, q, a.agents.list, a.Agents.List)
+	return call(ctx, a.broken, q, a.agents.list, a.Agents.List)
 }
 
 func (a brokenAgents) Get(ctx context.Context, id string) (schema.Agent, error) {
-	return call(a.broken, ctx, id, a.agents.get, a.Agents.Get)
+	return call(ctx, a.broken, id, a.agents.get, a.Agents.Get)
 }
 
 func (a brokenAgents) Create(ctx context.Context, n schema.NewAgent) (schema.Agent, error) {
-	return call(a.broken, ctx, n, a.agents.create, a.Agents.Create)
+	return call(ctx, a.broken, n, a.agents.create, a.Agents.Create)
 }
 
 func (a brokenAgents) Delete(ctx context.Context, id string, rev int64) error {
-	return do(a.broken, ctx, id, rev, a.agents.delete, a.Agents.Delete)
+	return do(ctx, a.broken, id, rev, a.agents.delete, a.Agents.Delete)
 }
 
 func (a brokenAgents) Update(ctx context.Context, id string, p schema.AgentPatch) (schema.Agent, error) {
-	return two(a.broken, ctx, id, p, a.agents.update, a.Agents.Update)
+	return two(ctx, a.broken, id, p, a.agents.update, a.Agents.Update)
 }
 
 func (a brokenAgents) Start(ctx context.Context, id string) (schema.Agent, error) {
-	return call(a.broken, ctx, id, a.agents.start, a.Agents.Start)
+	return call(ctx, a.broken, id, a.agents.start, a.Agents.Start)
 }
 
 func (a brokenAgents) Stop(ctx context.Context, id string) (schema.Agent, error) {
-	return call(a.broken, ctx, id, a.agents.stop, a.Agents.Stop)
+	return call(ctx, a.broken, id, a.agents.stop, a.Agents.Stop)
 }
 
 func (c brokenChat) Send(ctx context.Context, r schema.SendRequest) iter.Seq2[schema.ChatEvent, error] {
-	return stream(c.broken, ctx, r, c.chat.send, c.Chat.Send)
+	return stream(ctx, c.broken, r, c.chat.send, c.Chat.Send)
 }
 
 func (c brokenChat) Route(ctx context.Context, r schema.RouteRequest) (schema.RouteDecision, error) {
-	return call(c.broken, ctx, r, c.chat.route, c.Chat.Route)
+	return call(ctx, c.broken, r, c.chat.route, c.Chat.Route)
 }
 
 func (c brokenChat) Conversation(ctx context.Context, q schema.ConversationQuery) (schema.Conversation, error) {
-	return call(c.broken, ctx, q, c.chat.conversation, c.Chat.Conversation)
+	return call(ctx, c.broken, q, c.chat.conversation, c.Chat.Conversation)
 }
 
 func (c brokenChat) Conversations(ctx context.Context, q schema.ConversationsQuery) (schema.ConversationPage, error) {
-	return call(c.broken, ctx, q, c.chat.conversations, c.Chat.Conversations)
+	return call(ctx, c.broken, q, c.chat.conversations, c.Chat.Conversations)
 }
 
 func (c brokenChat) CreateConversation(ctx context.Context, n schema.NewConversation) (schema.ConversationSummary, error) {
-	return call(c.broken, ctx, n, nil, c.Chat.CreateConversation)
+	return call(ctx, c.broken, n, nil, c.Chat.CreateConversation)
 }
 
 func (c brokenChat) UpdateConversation(ctx context.Context, id string, p schema.ConversationPatch) (schema.ConversationSummary, error) {
-	return two(c.broken, ctx, id, p, c.chat.update, c.Chat.UpdateConversation)
+	return two(ctx, c.broken, id, p, c.chat.update, c.Chat.UpdateConversation)
 }
 
 func (c brokenChat) DeleteConversation(ctx context.Context, id string, rev int64) error {
-	return do(c.broken, ctx, id, rev, c.chat.delete, c.Chat.DeleteConversation)
+	return do(ctx, c.broken, id, rev, c.chat.delete, c.Chat.DeleteConversation)
 }
 
 func (c brokenChat) Runs(ctx context.Context, q schema.RunsQuery) (schema.RunPage, error) {
-	return call(c.broken, ctx, q, c.chat.runs, c.Chat.Runs)
+	return call(ctx, c.broken, q, c.chat.runs, c.Chat.Runs)
 }
 
 func (c brokenChat) Run(ctx context.Context, id string) (schema.Run, error) {
-	return call(c.broken, ctx, id, c.chat.run, c.Chat.Run)
+	return call(ctx, c.broken, id, c.chat.run, c.Chat.Run)
 }
 
 func (c brokenChat) Cancel(ctx context.Context, id string) (schema.Run, error) {
-	return call(c.broken, ctx, id, c.chat.cancel, c.Chat.Cancel)
+	return call(ctx, c.broken, id, c.chat.cancel, c.Chat.Cancel)
 }
 
 func (m brokenMemory) Store(ctx context.Context, n schema.NewMemory) (schema.MemoryItem, error) {
-	return call(m.broken, ctx, n, m.memory.store, m.Memory.Store)
+	return call(ctx, m.broken, n, m.memory.store, m.Memory.Store)
 }
 
 func (m brokenMemory) Search(ctx context.Context, q schema.MemoryQuery) ([]schema.MemoryHit, error) {
-	return call(m.broken, ctx, q, m.memory.search, m.Memory.Search)
+	return call(ctx, m.broken, q, m.memory.search, m.Memory.Search)
 }
 
 func (m brokenMemory) Get(ctx context.Context, agent, id string) (schema.MemoryItem, error) {
-	return two(m.broken, ctx, agent, id, m.memory.get, m.Memory.Get)
+	return two(ctx, m.broken, agent, id, m.memory.get, m.Memory.Get)
 }
 
 func (m brokenMemory) Delete(ctx context.Context, agent, id string) error {
-	return do(m.broken, ctx, agent, id, nil, m.Memory.Delete)
+	return do(ctx, m.broken, agent, id, nil, m.Memory.Delete)
 }
 
 func (e brokenEvents) Subscribe(ctx context.Context, q schema.EventQuery) iter.Seq2[schema.Event, error] {
-	return stream(e.broken, ctx, q, e.events.subscribe, e.Events.Subscribe)
+	return stream(ctx, e.broken, q, e.events.subscribe, e.Events.Subscribe)
 }
 
 func (e brokenEvents) Head(ctx context.Context) (schema.Cursor, error) {
