@@ -1,6 +1,7 @@
 package hosttest_test
 
 import (
+	"context"
 	"maps"
 	"regexp"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stagehouse/stagehouse/host/guard"
+	"github.com/stagehouse/stagehouse/host/local"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/conform"
 	"github.com/stagehouse/stagehouse/schema/conform/services"
@@ -21,7 +23,37 @@ const brokenPatience = 2 * time.Second
 type defect struct {
 	caught string // the checks that must fail, without "runtime/"
 	breaks func(b *broken, s schema.Services)
+	// opens opens a runtime that does not last; nil = the reference runtime. What it leaves open, after closes.
+	opens func(ctx context.Context, dir string, after func(func())) (services.Opened, error)
 }
+
+// open opens the runtime that keeps what it has in dir, with what is broken in it.
+func (d defect) open(after func(func())) services.OpenIn {
+	return func(ctx context.Context, dir string) (services.Opened, error) {
+		if d.opens != nil {
+			return d.opens(ctx, dir, after)
+		}
+		r, err := local.Open(ctx, local.Options{Dir: dir})
+		if err != nil {
+			return nil, err
+		}
+		return seen{r, d.with(r.Services())}, nil
+	}
+}
+
+func (d defect) with(s schema.Services) schema.Services {
+	b := new(broken)
+	d.breaks(b, s)
+	return b.of(s)
+}
+
+// seen is a runtime that is seen through something broken.
+type seen struct {
+	services.Opened
+	services schema.Services
+}
+
+func (s seen) Services() schema.Services { return s.services }
 
 // ids returns the ids of the checks that must fail.
 func (d defect) ids() []string {
@@ -33,8 +65,8 @@ func (d defect) ids() []string {
 }
 
 // groups returns the checks of the runtime that open opens.
-func groups(open services.Open, guarded services.Open) []conform.Group {
-	return slices.Concat(services.Runtime(open), services.Errors(guarded))
+func groups(open services.OpenIn, guarded services.Open) []conform.Group {
+	return slices.Concat(services.Runtime(open.In()), services.Errors(guarded), services.Lasting(open))
 }
 
 // TestEveryDefectIsCaught runs, against runtimes with one defect each, the checks that must find it.
@@ -42,20 +74,13 @@ func TestEveryDefectIsCaught(t *testing.T) {
 	for name, d := range defects() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // some only wait
-			whole := func(t conform.T) schema.Services { return openFor(t) }
-			with := func(s schema.Services) schema.Services {
-				b := new(broken)
-				d.breaks(b, s)
-				return b.of(s)
-			}
 			var quoted []string
 			for _, id := range d.ids() {
 				quoted = append(quoted, regexp.QuoteMeta(id))
 			}
 			r := conform.Runner{Match: regexp.MustCompile("^(" + strings.Join(quoted, "|") + ")$"), Patience: brokenPatience}
-			report := r.Run(t.Context(), name, groups(
-				func(t conform.T) schema.Services { return with(whole(t)) },
-				func(t conform.T) schema.Services { return with(guard.New(whole(t))) }))
+			guarded := func(t conform.T) schema.Services { return d.with(guard.New(openFor(t))) }
+			report := r.Run(t.Context(), name, groups(d.open(t.Cleanup), guarded))
 			ran := map[string]bool{}
 			for _, res := range report.Results {
 				ran[res.ID] = true

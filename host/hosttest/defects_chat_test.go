@@ -41,11 +41,11 @@ func showing(steps func(e schema.ChatEvent) []schema.ChatEvent) func(*broken, sc
 	}
 }
 
-func inChat() map[string]defect {
+func inChat() map[string]service {
 	of := func(e schema.ChatEvent, is func(schema.EventType) bool) bool {
 		return e.Event != nil && is(e.Event.Type)
 	}
-	return map[string]defect{
+	return map[string]service{
 		"the end of a turn is not told": {"chat/send once/send events/follow", showing(func(e schema.ChatEvent) []schema.ChatEvent {
 			if of(e, schema.EventType.Terminal) {
 				return nil
@@ -155,7 +155,7 @@ func oneAtATime(b *broken, s schema.Services) {
 	}
 }
 
-func inConversations() map[string]defect {
+func inConversations() map[string]service {
 	one := func(change func(q *schema.ConversationQuery, c *schema.Conversation)) func(*broken, schema.Services) {
 		return func(b *broken, s schema.Services) {
 			b.chat.conversation = func(ctx context.Context, q schema.ConversationQuery) (schema.Conversation, error) {
@@ -178,7 +178,7 @@ func inConversations() map[string]defect {
 			}
 		}
 	}
-	return map[string]defect{
+	return map[string]service{
 		"messages stand backwards": {
 			"chat/order-within-a-conversation chat/messages-both-ways chat/messages-since chat/conversation-pages",
 			one(func(_ *schema.ConversationQuery, c *schema.Conversation) { slices.Reverse(c.Messages) }),

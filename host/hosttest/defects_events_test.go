@@ -11,7 +11,7 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func inMemory() map[string]defect {
+func inMemory() map[string]service {
 	store := func(change func(n *schema.NewMemory)) func(*broken, schema.Services) {
 		return func(b *broken, s schema.Services) {
 			b.memory.store = func(ctx context.Context, n schema.NewMemory) (schema.MemoryItem, error) {
@@ -29,7 +29,7 @@ func inMemory() map[string]defect {
 			}
 		}
 	}
-	return map[string]defect{
+	return map[string]service{
 		"memories are trimmed":  {"memory/store-keeps-content", store(func(n *schema.NewMemory) { n.Content = strings.TrimSpace(n.Content) })},
 		"metadata is forgotten": {"memory/store-get-search-delete", store(func(n *schema.NewMemory) { n.Metadata = nil })},
 		"tags are forgotten":    {"memory/store-tags-importance-expiry memory/search-filters", store(func(n *schema.NewMemory) { n.Tags = nil })},
@@ -124,11 +124,11 @@ func telling(tell func(e schema.Event) bool) func(*broken, schema.Services) {
 	}
 }
 
-func inEvents() map[string]defect {
+func inEvents() map[string]service {
 	without := func(types ...schema.EventType) func(*broken, schema.Services) {
 		return telling(func(e schema.Event) bool { return !slices.Contains(types, e.Type) })
 	}
-	return map[string]defect{
+	return map[string]service{
 		"the head stands still": {"events/head", func(b *broken, s schema.Services) {
 			once := sync.OnceValues(func() (schema.Cursor, error) { return s.Events.Head(context.Background()) })
 			b.events.head = func(context.Context) (schema.Cursor, error) { return once() }

@@ -2,7 +2,6 @@ package hosttest_test
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"github.com/stagehouse/stagehouse/schema"
@@ -10,11 +9,19 @@ import (
 
 // defects returns what may be wrong with a runtime, by what that is.
 func defects() map[string]defect {
-	all := map[string]defect{}
-	for _, part := range []map[string]defect{everywhere(), inAgents(), inChat(), inConversations(), inMemory(), inEvents()} {
-		maps.Copy(all, part)
+	all := inClosing()
+	for _, part := range []map[string]service{everywhere(), inAgents(), inChat(), inConversations(), inMemory(), inEvents()} {
+		for name, s := range part {
+			all[name] = defect{caught: s.caught, breaks: s.breaks}
+		}
 	}
 	return all
+}
+
+// service is a defect that is seen while a runtime is open.
+type service struct {
+	caught string
+	breaks func(b *broken, s schema.Services)
 }
 
 // recode returns what makes one code of another one.
@@ -37,8 +44,8 @@ func asRoot(ctx context.Context) context.Context {
 }
 
 // everywhere are defects of all services.
-func everywhere() map[string]defect {
-	return map[string]defect{
+func everywhere() map[string]service {
+	return map[string]service{
 		"what is not there is internal": {
 			`agents/get-unknown agents/update-unknown agents/start-unknown agents/stop-unknown agents/delete-unknown
 			agents/create-get-delete agents/create-unknown-brain chat/send-unknown-agent chat/run-unknown chat/run-foreign
@@ -129,7 +136,7 @@ func keysAreEverybodys(b *broken, s schema.Services) {
 	}
 }
 
-func inAgents() map[string]defect {
+func inAgents() map[string]service {
 	update := func(change func(p *schema.AgentPatch)) func(*broken, schema.Services) {
 		return func(b *broken, s schema.Services) {
 			b.agents.update = func(ctx context.Context, id string, p schema.AgentPatch) (schema.Agent, error) {
@@ -157,7 +164,7 @@ func inAgents() map[string]defect {
 		}
 	}
 	n := 0
-	return map[string]defect{
+	return map[string]service{
 		"agents are listed backwards":       {"agents/list", list(func(_ *schema.AgentQuery, p *schema.AgentPage) { slices.Reverse(p.Agents) })},
 		"the first page of agents ends":     {"agents/list-pages", list(func(_ *schema.AgentQuery, p *schema.AgentPage) { p.NextCursor = "" })},
 		"the filter by skill is ignored":    {"agents/list-filters", list(func(q *schema.AgentQuery, _ *schema.AgentPage) { q.Skill = "" })},

@@ -3,8 +3,10 @@
 package hosttest
 
 import (
+	"context"
 	"testing"
 
+	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/conform"
 	"github.com/stagehouse/stagehouse/schema/conform/conformtest"
@@ -26,6 +28,13 @@ func TestServices(t *testing.T, open func(t *testing.T) schema.Services) {
 func TestRuntime(t *testing.T, open func(t *testing.T) schema.Services) {
 	t.Helper()
 	conformtest.Run(t, services.Runtime(adapt(open)))
+}
+
+// TestLasting runs the checks of what is there after a runtime was closed and opened again, and of its closing: the group
+// lasting. open opens the runtime that keeps what it has in dir.
+func TestLasting(t *testing.T, open func(ctx context.Context, dir string) (host.Runtime, error)) {
+	t.Helper()
+	conformtest.Run(t, services.Lasting(func(ctx context.Context, dir string) (services.Opened, error) { return open(ctx, dir) }))
 }
 
 // adapt gives open the test that the checks were given by conformtest.

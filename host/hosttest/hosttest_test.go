@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/guard"
 	"github.com/stagehouse/stagehouse/host/hosttest"
 	"github.com/stagehouse/stagehouse/host/local"
@@ -88,6 +89,12 @@ func TestDocsShowThisTest(t *testing.T) {
 
 // TestDirect has nothing in front of the runtime, so that the guard cannot cover up for it.
 func TestDirect(t *testing.T) { hosttest.TestRuntime(t, open) }
+
+func TestCloseAndOpen(t *testing.T) {
+	hosttest.TestLasting(t, func(ctx context.Context, dir string) (host.Runtime, error) {
+		return local.Open(ctx, local.Options{Dir: dir})
+	})
+}
 
 func TestGuarded(t *testing.T) {
 	hosttest.TestServices(t, func(t *testing.T) schema.Services { return guard.New(open(t)) })

@@ -1,6 +1,7 @@
 package services_test
 
 import (
+	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,5 +13,5 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestChecksAreDocumented(t *testing.T) {
-	conformtest.Documented(t, "../../..", append(services.Runtime(nil), services.Errors(nil)...))
+	conformtest.Documented(t, "../../..", slices.Concat(services.Runtime(nil), services.Errors(nil), services.Lasting(nil)))
 }
