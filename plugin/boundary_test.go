@@ -24,10 +24,16 @@ import (
 	"github.com/stagehouse/stagehouse/sdk"
 )
 
-const envRelay = "STAGEHOUSE_TEST_RELAY"
+const (
+	envRelay    = "STAGEHOUSE_TEST_RELAY"
+	envSeparate = "STAGEHOUSE_TEST_SEPARATE" // the relay has each connection separately, as in languages without yamux
+)
 
 // relayMain makes this process the extension relay, if a test has started it as that.
 func relayMain() {
+	if os.Getenv(envSeparate) != "" {
+		_ = os.Unsetenv("PLUGIN_MULTIPLEX_GRPC") // go-plugin does not offer it then
+	}
 	if os.Getenv(envRelay) != "" {
 		sdk.Main(sdk.Definition{Name: "relay", Version: "1", New: func() sdk.Extension { return &relay{} }})
 	}
@@ -81,6 +87,13 @@ func measureGets(ctx context.Context, agents schema.Agents, n int) (time.Duratio
 // startRelay runs the relay against services, all of them or those that are granted, and returns where it offers them, and where it measures.
 func startRelay(tb testing.TB, services schema.Services, grants ...string) (offered, measure string) {
 	tb.Helper()
+	spec := relaySpec(tb, `{}`)
+	spec.Grants = grants
+	return startRelaySpec(tb, services, spec)
+}
+
+func startRelaySpec(tb testing.TB, services schema.Services, spec plugin.Spec) (offered, measure string) {
+	tb.Helper()
 	m := plugin.New(services)
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -89,8 +102,6 @@ func startRelay(tb testing.TB, services schema.Services, grants ...string) (offe
 			tb.Error(err)
 		}
 	})
-	spec := relaySpec(tb, `{}`)
-	spec.Grants = grants
 	if err := m.Start(context.Background(), spec); err != nil {
 		tb.Fatal(err)
 	}
@@ -138,6 +149,23 @@ func TestServicesThroughAProcess(t *testing.T) {
 		t.Cleanup(func() { _ = conn.Close() })
 		return wire.Dial(conn, services.Names())
 	})
+}
+
+// A process without multiplexing has its services on a connection of their own, and finds them there.
+func TestServicesOverASeparateConnection(t *testing.T) {
+	services := openRuntime(t)
+	spec := relaySpec(t, `{}`)
+	spec.Env[envSeparate] = "1"
+	offered, _ := startRelaySpec(t, services, spec)
+	conn, err := grpc.NewClient("passthrough:///"+offered, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	ctx := schema.WithCaller(context.Background(), schema.Caller{Principal: "p", Scopes: []schema.Scope{schema.ScopeRead}})
+	if a, err := wire.Dial(conn, services.Names()).Agents.Get(ctx, "nyx"); err != nil || a.ID != "nyx" {
+		t.Errorf("a call = %v, %v", a.ID, err)
+	}
 }
 
 // BenchmarkUnaryCall compares a call from an extension's process with the same call inside the host's.

@@ -45,18 +45,22 @@ func (contract) GRPCClient(_ context.Context, b *goplugin.GRPCBroker, c *grpc.Cl
 
 // newClient returns go-plugin's client of the process that a starts. A client is for one launch: its configuration is
 // changed by the start.
-func newClient(a *adapter, cmd *exec.Cmd, dir *directory, log *logger) *goplugin.Client {
-	return goplugin.NewClient(&goplugin.ClientConfig{
+func newClient(a *adapter, cmd *exec.Cmd, dir *directory, log *logger) (*goplugin.Client, error) {
+	identity, err := newIdentity()
+	if err != nil {
+		return nil, err
+	}
+	config := &goplugin.ClientConfig{
 		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: protocol.CookieKey, MagicCookieValue: protocol.CookieValue},
 		VersionedPlugins: map[int]goplugin.PluginSet{protocol.Major: {protocol.PluginName: contract{}}},
 		RunnerFunc: func(_ hclog.Logger, template *exec.Cmd, _ string) (runner.Runner, error) {
-			cmd.Env = append(cmd.Env, template.Env...)
+			cmd.Env = append(append(cmd.Env, template.Env...), envClientCert+"="+identity.pem)
 			return a, nil
 		},
 		AllowedProtocols:    []goplugin.Protocol{goplugin.ProtocolGRPC},
 		Logger:              hclog.NewNullLogger(), // what matters is in the errors; its Kill warns of what is meant
 		StartTimeout:        24 * time.Hour,        // the caller's context bounds it
-		AutoMTLS:            true,
+		TLSConfig:           identity.config(),     // and no AutoMTLS, whose certificate is on a curve that not everybody knows
 		GRPCBrokerMultiplex: true,
 		SkipHostEnv:         true,
 		UnixSocketConfig:    &goplugin.UnixSocketConfig{TempDir: dir.sockets},
@@ -67,7 +71,10 @@ func newClient(a *adapter, cmd *exec.Cmd, dir *directory, log *logger) *goplugin
 			grpc.WithDefaultCallOptions(
 				grpc.MaxCallRecvMsgSize(protocol.MaxMessageSize), grpc.MaxCallSendMsgSize(protocol.MaxMessageSize)),
 		},
-	})
+	}
+	// go-plugin insists on a multiplexed connection where it asks for one. It looks again when it has the handshake.
+	a.multiplexed = func(is bool) { config.GRPCBrokerMultiplex = is }
+	return goplugin.NewClient(config), nil
 }
 
 func dispense(c *goplugin.Client) (*link, error) {

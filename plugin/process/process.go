@@ -79,7 +79,11 @@ func Start(ctx context.Context, l *Launcher, cfg Config) (*Process, error) {
 		}
 		return c, nil
 	})
-	p := &Process{dir: dir, log: log, client: newClient(a, cmd, dir, log), killed: make(chan struct{})}
+	client, err := newClient(a, cmd, dir, log)
+	if err != nil {
+		return nil, errors.Join(err, dir.remove())
+	}
+	p := &Process{dir: dir, log: log, client: client, killed: make(chan struct{})}
 	err = p.connect(ctx, a)
 	p.cmd = a.command()
 	if err != nil {

@@ -46,6 +46,8 @@ func TestHandshakesAreToldFromChatter(t *testing.T) {
 		want any
 	}{
 		{"1|1|unix|/tmp/x|grpc|cert|true\n", nil, nil},
+		{"1|1|unix|/tmp/x|grpc|cert|false\n", nil, nil},
+		{"1|1|unix|/tmp/x|grpc|cert\n", nil, nil},
 		{"1|2|unix|/tmp/x|grpc|cert|true\n", nil, &version},
 		{"1||unix|/tmp/x|grpc|cert|true\n", nil, &version},
 		{"hello\n", nil, &stdout},

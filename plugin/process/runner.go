@@ -20,7 +20,8 @@ const maxHandshake = 16 << 10
 // adapter lets go-plugin run a command. It shows go-plugin the handshake and nothing else of the output, so that each
 // odd beginning gets a diagnosis of ours, and a flood ends here.
 type adapter struct {
-	start func() (*command, error)
+	start       func() (*command, error)
+	multiplexed func(bool) // told by the handshake whether the process has all connections on one
 
 	stdout *io.PipeReader
 	feed   *io.PipeWriter
@@ -51,6 +52,7 @@ func (a *adapter) handshake(log *logger) func(io.Reader) {
 			a.problem = problem
 			a.mu.Unlock()
 		} else {
+			a.multiplexed(multiplexes(string(line)))
 			_, _ = a.feed.Write(line) // go-plugin reads it, or has given up already
 		}
 		_ = a.feed.Close()
@@ -66,13 +68,20 @@ func checkHandshake(line string, err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	parts := strings.Split(line, "|")
-	if len(parts) < 7 || parts[0] != "1" {
+	if len(parts) < 6 || parts[0] != "1" {
 		return &StdoutError{Line: line[:min(len(line), 200)]}
 	}
 	if parts[1] != strconv.Itoa(protocol.Major) {
 		return &VersionError{Major: parts[1]}
 	}
 	return nil
+}
+
+// multiplexes reports whether a process that says that line when it shakes hands has all connections on one. One that
+// does not may have no seventh part, as before go-plugin knew of it.
+func multiplexes(line string) bool {
+	parts := strings.Split(strings.TrimRight(line, "\r\n"), "|")
+	return len(parts) > 6 && parts[6] != "false"
 }
 
 func (a *adapter) trouble() error {
