@@ -1,0 +1,99 @@
+import { Metadata, status, type ServiceError, type StatusObject } from '@grpc/grpc-js'
+
+import { messageType } from './protos.js'
+
+/** The stable names of kinds of failure, with the gRPC status of each. Where several share one, the first is what it means alone. */
+const codes = {
+  invalid_argument: status.INVALID_ARGUMENT,
+  malformed: status.INVALID_ARGUMENT,
+  unsupported_media_type: status.INVALID_ARGUMENT,
+  not_acceptable: status.INVALID_ARGUMENT,
+  unauthenticated: status.UNAUTHENTICATED,
+  permission_denied: status.PERMISSION_DENIED,
+  not_found: status.NOT_FOUND,
+  unimplemented: status.UNIMPLEMENTED,
+  method_not_allowed: status.UNIMPLEMENTED,
+  already_exists: status.ALREADY_EXISTS,
+  failed_precondition: status.FAILED_PRECONDITION,
+  agent_not_running: status.FAILED_PRECONDITION,
+  illegal_transition: status.FAILED_PRECONDITION,
+  no_agent_fits: status.FAILED_PRECONDITION,
+  conversation_busy: status.FAILED_PRECONDITION,
+  idempotency_key_reused: status.INVALID_ARGUMENT,
+  revision_mismatch: status.ABORTED,
+  too_large: status.OUT_OF_RANGE,
+  rate_limited: status.RESOURCE_EXHAUSTED,
+  busy: status.RESOURCE_EXHAUSTED,
+  cancelled: status.CANCELLED,
+  internal: status.INTERNAL,
+  unavailable: status.UNAVAILABLE,
+  deadline_exceeded: status.DEADLINE_EXCEEDED,
+} as const
+
+export type ErrorCode = keyof typeof codes
+
+export interface FieldError {
+  location: string
+  message: string
+}
+
+/** A failure as both sides of the boundary know it. */
+export class StageError extends Error {
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly more: { fields?: FieldError[]; retryAfterMs?: number; details?: object } = {},
+  ) {
+    super(message)
+    this.name = 'StageError'
+  }
+}
+
+const trailer = 'grpc-status-details-bin'
+const detailURL = 'type.googleapis.com/stagehouse.v1.ErrorDetail'
+
+interface Detail {
+  code: string
+  message: string
+  fields: FieldError[]
+  retryAfterMs: number
+  details: Buffer
+}
+
+/** Reads a failed call. A code that this version does not know is read by its gRPC status. */
+export function fromStatus(error: ServiceError): StageError {
+  const bare = (Object.keys(codes) as ErrorCode[]).find((c) => codes[c] === error.code) ?? 'internal'
+  const detail = detailOf(error)
+  if (!detail) return new StageError(bare, error.details || bare.replaceAll('_', ' '))
+  return new StageError(Object.hasOwn(codes, detail.code) ? (detail.code as ErrorCode) : bare, detail.message, {
+    fields: detail.fields,
+    ...(detail.retryAfterMs > 0 && { retryAfterMs: detail.retryAfterMs }),
+    ...(detail.details.length > 0 && { details: JSON.parse(detail.details.toString()) as object }),
+  })
+}
+
+function detailOf(error: ServiceError): Detail | undefined {
+  const bytes = error.metadata?.get(trailer)[0]
+  if (!(bytes instanceof Buffer)) return undefined
+  const all = messageType('google.rpc.Status').decode(bytes) as unknown as { details: { type_url: string; value: Uint8Array }[] }
+  const ours = all.details.find((d) => d.type_url === detailURL)
+  if (!ours) return undefined
+  const type = messageType('stagehouse.v1.ErrorDetail')
+  return type.toObject(type.decode(ours.value), { longs: Number, defaults: true, bytes: Buffer }) as Detail
+}
+
+/** Returns any failure as the status with which a call ends. */
+export function toStatus(failure: unknown): Partial<StatusObject> {
+  const error = failure instanceof StageError ? failure : new StageError('internal', failure instanceof Error ? failure.message : String(failure))
+  const { fields = [], retryAfterMs = 0, details } = error.more
+  const type = messageType('stagehouse.v1.ErrorDetail')
+  const value = type.encode(type.fromObject({
+    code: error.code, message: error.message, fields, retryAfterMs, details: details ? Buffer.from(JSON.stringify(details)) : Buffer.alloc(0),
+  })).finish()
+  const whole = messageType('google.rpc.Status')
+  const metadata = new Metadata()
+  metadata.set(trailer, Buffer.from(whole.encode(whole.fromObject({
+    code: codes[error.code], message: error.message, details: [{ type_url: detailURL, value }],
+  })).finish()))
+  return { code: codes[error.code], details: error.message, metadata }
+}

@@ -1,0 +1,10 @@
+/** What an extension in TypeScript imports. */
+export { type Problem, type Schema } from './config.js'
+export { StageError, fromStatus, toStatus, type ErrorCode } from './errors.js'
+export { answer, type Definition } from './extension.js'
+export { Host } from './host.js'
+export { Log } from './log.js'
+export { main } from './main.js'
+export { Plugin } from './plugin.js'
+export { services } from './protos.js'
+export { type Caller, type Once, type Options, type Scope, type ServiceName, type Services } from './services.js'
