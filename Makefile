@@ -9,7 +9,7 @@ CLIENTS ?= node,python
 TEST_NGINX ?= /usr/sbin/nginx
 BIN := bin
 
-.PHONY: build tapped plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js contract proxy browser swap bench clean
+.PHONY: build tapped plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js contract proxy browser swap bench node-extension clean
 
 build: ## the host, with the built-in extensions inside
 	$(GO) build -trimpath -o $(BIN)/stagehouse ./host/cmd/stagehouse
@@ -73,6 +73,11 @@ contract: export REDOCLY_SUPPRESS_UPDATE_NOTICE = true
 contract: tapped ## the published contract: its lints, and a client generated from it against the program
 	cd examples/contract && npm ci --no-audit --no-fund --ignore-scripts && npm run lint && $(tapped)
 
+node-extension: ## the extension in TypeScript, under the program
+	cd examples/node-extension && npm ci --no-audit --no-fund --ignore-scripts && npm run build
+	TEST_NODE_EXTENSION=$(CURDIR)/examples/node-extension/build/stagehouse-desk.cjs \
+	  $(GO) test -count=1 -run 'Foreign|Desk' ./examples/e2e
+
 proxy: ## streams, sockets and swaps behind an nginx that the tests start with a configuration of their own
 	@test -x $(TEST_NGINX) || { echo "there is no $(TEST_NGINX): apt-get install nginx-light, or set TEST_NGINX to the path of one"; exit 1; }
 	TEST_NGINX=$(TEST_NGINX) $(GO) test -count=1 -run Nginx ./examples/e2e
@@ -88,4 +93,4 @@ bench: ## ratios against named baselines
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
 
 clean:
-	rm -rf $(BIN) plugins examples/*/node_modules examples/e2e/node/node_modules examples/contract/build examples/contract/src/api.ts
+	rm -rf $(BIN) plugins examples/*/node_modules examples/e2e/node/node_modules examples/*/build examples/contract/src/api.ts

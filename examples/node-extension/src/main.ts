@@ -34,6 +34,7 @@ main<Config>({
     await host.serve(config.address, (request, response) => {
       answer(config, host, request, response).catch((failed: unknown) => refuse(host, response, failed))
     })
+    host.log.info('the desk is open', { address: host.addresses[0] })
   },
 })
 
@@ -104,9 +105,12 @@ function closed(response: ServerResponse): AbortSignal {
 }
 
 function refuse(host: Host, response: ServerResponse, failed: unknown): void {
-  const code = failed instanceof StageError ? failed.code : failed instanceof SyntaxError ? 'malformed' : 'internal'
-  if (code === 'internal') host.log.error('a request failed', { error: String(failed) })
-  if (!response.headersSent) response.writeHead({ not_found: 404, malformed: 400, invalid_argument: 422 }[code as string] ?? 503)
-  if (code !== 'cancelled') response.write(line({ type: 'error', code, message: failed instanceof Error ? failed.message : '' }))
-  response.end()
+  if (failed instanceof SyntaxError) failed = new StageError('malformed', failed.message)
+  if (!(failed instanceof StageError)) {
+    host.log.error('a request failed', { error: failed })
+    failed = new StageError('internal', 'the log of the host has the details')
+  }
+  const { code, message, httpStatus } = failed as StageError
+  if (!response.headersSent) response.writeHead(httpStatus, { 'Content-Type': 'application/x-ndjson' })
+  response.end(code === 'cancelled' ? '' : line({ type: 'error', code, message }))
 }

@@ -2,32 +2,32 @@ import { Metadata, status, type ServiceError, type StatusObject } from '@grpc/gr
 
 import { messageType } from './protos.js'
 
-/** The stable names of kinds of failure, with the gRPC status of each. Where several share one, the first is what it means alone. */
+/** The stable names of kinds of failure, with their gRPC and HTTP status. Where several share one, the first is what it means alone. */
 const codes = {
-  invalid_argument: status.INVALID_ARGUMENT,
-  malformed: status.INVALID_ARGUMENT,
-  unsupported_media_type: status.INVALID_ARGUMENT,
-  not_acceptable: status.INVALID_ARGUMENT,
-  unauthenticated: status.UNAUTHENTICATED,
-  permission_denied: status.PERMISSION_DENIED,
-  not_found: status.NOT_FOUND,
-  unimplemented: status.UNIMPLEMENTED,
-  method_not_allowed: status.UNIMPLEMENTED,
-  already_exists: status.ALREADY_EXISTS,
-  failed_precondition: status.FAILED_PRECONDITION,
-  agent_not_running: status.FAILED_PRECONDITION,
-  illegal_transition: status.FAILED_PRECONDITION,
-  no_agent_fits: status.FAILED_PRECONDITION,
-  conversation_busy: status.FAILED_PRECONDITION,
-  idempotency_key_reused: status.INVALID_ARGUMENT,
-  revision_mismatch: status.ABORTED,
-  too_large: status.OUT_OF_RANGE,
-  rate_limited: status.RESOURCE_EXHAUSTED,
-  busy: status.RESOURCE_EXHAUSTED,
-  cancelled: status.CANCELLED,
-  internal: status.INTERNAL,
-  unavailable: status.UNAVAILABLE,
-  deadline_exceeded: status.DEADLINE_EXCEEDED,
+  invalid_argument: [status.INVALID_ARGUMENT, 422],
+  malformed: [status.INVALID_ARGUMENT, 400],
+  unsupported_media_type: [status.INVALID_ARGUMENT, 415],
+  not_acceptable: [status.INVALID_ARGUMENT, 406],
+  unauthenticated: [status.UNAUTHENTICATED, 401],
+  permission_denied: [status.PERMISSION_DENIED, 403],
+  not_found: [status.NOT_FOUND, 404],
+  unimplemented: [status.UNIMPLEMENTED, 501],
+  method_not_allowed: [status.UNIMPLEMENTED, 405],
+  already_exists: [status.ALREADY_EXISTS, 409],
+  failed_precondition: [status.FAILED_PRECONDITION, 409],
+  agent_not_running: [status.FAILED_PRECONDITION, 409],
+  illegal_transition: [status.FAILED_PRECONDITION, 409],
+  no_agent_fits: [status.FAILED_PRECONDITION, 409],
+  conversation_busy: [status.FAILED_PRECONDITION, 409],
+  idempotency_key_reused: [status.INVALID_ARGUMENT, 422],
+  revision_mismatch: [status.ABORTED, 412],
+  too_large: [status.OUT_OF_RANGE, 413],
+  rate_limited: [status.RESOURCE_EXHAUSTED, 429],
+  busy: [status.RESOURCE_EXHAUSTED, 429],
+  cancelled: [status.CANCELLED, 499],
+  internal: [status.INTERNAL, 500],
+  unavailable: [status.UNAVAILABLE, 503],
+  deadline_exceeded: [status.DEADLINE_EXCEEDED, 504],
 } as const
 
 export type ErrorCode = keyof typeof codes
@@ -47,6 +47,11 @@ export class StageError extends Error {
     super(message)
     this.name = 'StageError'
   }
+
+  /** The HTTP status that says the same. */
+  get httpStatus(): number {
+    return codes[this.code][1]
+  }
 }
 
 const trailer = 'grpc-status-details-bin'
@@ -62,7 +67,7 @@ interface Detail {
 
 /** Reads a failed call. A code that this version does not know is read by its gRPC status. */
 export function fromStatus(error: ServiceError): StageError {
-  const bare = (Object.keys(codes) as ErrorCode[]).find((c) => codes[c] === error.code) ?? 'internal'
+  const bare = (Object.keys(codes) as ErrorCode[]).find((c) => codes[c][0] === error.code) ?? 'internal'
   const detail = detailOf(error)
   if (!detail) return new StageError(bare, error.details || bare.replaceAll('_', ' '))
   return new StageError(Object.hasOwn(codes, detail.code) ? (detail.code as ErrorCode) : bare, detail.message, {
@@ -93,7 +98,7 @@ export function toStatus(failure: unknown): Partial<StatusObject> {
   const whole = messageType('google.rpc.Status')
   const metadata = new Metadata()
   metadata.set(trailer, Buffer.from(whole.encode(whole.fromObject({
-    code: codes[error.code], message: error.message, details: [{ type_url: detailURL, value }],
+    code: codes[error.code][0], message: error.message, details: [{ type_url: detailURL, value }],
   })).finish()))
-  return { code: codes[error.code], details: error.message, metadata }
+  return { code: codes[error.code][0], details: error.message, metadata }
 }
