@@ -9,7 +9,7 @@ CLIENTS ?= node,python
 TEST_NGINX ?= /usr/sbin/nginx
 BIN := bin
 
-.PHONY: build tapped plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js contract proxy browser swap bench node-extension clean
+.PHONY: build tapped plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js contract proxy browser swap bench node-extension python-extension clean
 
 build: ## the host, with the built-in extensions inside
 	$(GO) build -trimpath -o $(BIN)/stagehouse ./host/cmd/stagehouse
@@ -77,6 +77,10 @@ node-extension: ## the extension in TypeScript, under the program
 	cd examples/node-extension && npm ci --no-audit --no-fund --ignore-scripts && npm run build
 	TEST_NODE_EXTENSION=$(CURDIR)/examples/node-extension/build/stagehouse-desk.cjs \
 	  $(GO) test -count=1 -run 'Foreign|Desk' ./examples/e2e
+
+python-extension: ## the extension in Python, under the program; needs Debian's python3-grpcio, python3-cryptography and protoc
+	examples/python-extension/build.sh
+	TEST_PYTHON_EXTENSION=$(CURDIR)/examples/python-extension/build/stagehouse-board.pyz $(GO) test -count=1 -run Foreign ./examples/e2e
 
 proxy: ## streams, sockets and swaps behind an nginx that the tests start with a configuration of their own
 	@test -x $(TEST_NGINX) || { echo "there is no $(TEST_NGINX): apt-get install nginx-light, or set TEST_NGINX to the path of one"; exit 1; }
