@@ -2,6 +2,7 @@
 
 import ctypes
 import datetime
+import errno
 import http.server
 import json
 import os
@@ -131,8 +132,7 @@ class Tether:
     def listen(self, address):
         """Returns a listening socket. It is not blocking, and must stay so: other processes have the same one."""
         if self._line is None:
-            host, port = address.rsplit(":", 1)
-            return socket.create_server((host, int(port)))
+            return bind(*address.rsplit(":", 1))
         with self._news:
             self._last += 1
             number = self._last
@@ -179,6 +179,18 @@ class Tether:
                 os.close(bridge)  # connections do not move
             if message.get("op") == "serve":
                 self.serving.set()
+
+
+def bind(host, port):
+    """Listens, and waits for a moment where somebody has the address: it may be the generation before."""
+    late = time.monotonic() + 2
+    while True:
+        try:
+            return socket.create_server((host, int(port)))
+        except OSError as err:
+            if err.errno != errno.EADDRINUSE or time.monotonic() > late:
+                raise
+        time.sleep(0.02)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -423,7 +435,7 @@ def make_identity():
 
 def serve(extension):
     """Serves the host until it says that it is enough, or is gone. (3, 5, 8)"""
-    environ, over = os.environ, threading.Event()
+    environ, over, parent = os.environ, threading.Event(), os.getppid()
     tether = Tether(environ, over)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: over.set())
@@ -471,7 +483,7 @@ def serve(extension):
 
     over.wait()
     life.finish(ORPHAN_DRAIN, final=True)
-    if tether.gone.is_set():
+    if (tether.gone.is_set() or os.getppid() != parent) and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)  # nobody else is left to end what the process has started
     server.stop(0.5).wait()  # the answer to Shutdown goes out
     os._exit(0)

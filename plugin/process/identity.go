@@ -26,7 +26,7 @@ const (
 )
 
 // identity is who the host is to one process: a certificate of its own, which signs itself. It is on P-256, which every TLS
-// library has; go-plugin's own is on P-521, which those of gRPC for Python and Rust refuse.
+// library has; go-plugin's own is on P-521, which BoringSSL and ring, below many a gRPC, leave out.
 type identity struct {
 	cert tls.Certificate
 	pem  string

@@ -95,12 +95,12 @@ export class Life<C> {
     const started = this.#state === 'started'
     this.#state = 'draining'
     const timeUp = AbortSignal.timeout(ms)
-    try {
-      if (started) await inTime(timeUp, this.definition.drain?.(timeUp))
-      return (await this.#host?.finish(timeUp, final)) ?? 0
-    } finally {
-      this.#state = 'drained'
-    }
+    const own = started ? inTime(timeUp, this.definition.drain?.(timeUp)) : Promise.resolve()
+    await own.catch(() => undefined) // which is told when everything else is done, too
+    const cut = (await this.#host?.finish(timeUp, final)) ?? 0
+    this.#state = 'drained'
+    await own
+    return cut
   }
 
   /** Goes from one state to the next, or says that the call came out of order. */

@@ -46,7 +46,6 @@ async function serve<C>(definition: Definition<C>, more: (plugin: Plugin) => voi
       process.exit(1)
     })
   }
-  const tethered = process.env[ENV_TETHER] !== undefined
   const sockets = process.env[ENV_SOCKETS]
   const line = connect()
   // A program that the extension starts must not take the line for its own.
@@ -65,7 +64,7 @@ async function serve<C>(definition: Definition<C>, more: (plugin: Plugin) => voi
     plugin.shutdown.then(() => ''),
     terminated,
     line.gone.then(() => {
-      orphan = tethered
+      orphan = true
       return 'the host is gone; draining'
     }),
   ])
@@ -83,7 +82,11 @@ function endGroup(sockets: string | undefined): void {
   } catch {
     // The next host sweeps what is left.
   }
-  process.kill(-process.pid, 'SIGKILL') // the host has made it the leader of its group
+  try {
+    process.kill(-process.pid, 'SIGKILL') // the host has made it the leader of its group
+  } catch {
+    // It is not, and has no group of its own.
+  }
 }
 
 function describe<C>(d: Definition<C>): object {

@@ -7,7 +7,10 @@ import type { Line, Listener } from './tether.js'
 const BIND_WAIT = 2000
 const BIND_AGAIN = 20
 
-/** How long a connection without a request stays open when another generation has taken over, in milliseconds. */
+/** How long a connection without a request stays open, in milliseconds. Node's own few seconds are less than what proxies count on. */
+const KEEP = 120_000
+
+/** How long it does when another generation has taken over, in milliseconds. */
 const LINGER = 5000
 
 /** One HTTP server of an extension, which can be replaced without a client noticing. */
@@ -21,7 +24,7 @@ export class HttpServer {
 
   constructor(line: Line, handler: RequestListener) {
     this.#line = line
-    this.#server = createServer((request, response) => {
+    this.#server = createServer({ keepAliveTimeout: KEEP }, (request, response) => {
       this.#begun(response)
       handler(request, response)
     })
@@ -103,11 +106,12 @@ async function until(signal: AbortSignal, begin: (done: () => void) => () => voi
 async function bind(server: Server, host: string, port: number): Promise<void> {
   for (const late = Date.now() + BIND_WAIT; ; ) {
     const failed = await new Promise<NodeJS.ErrnoException | null>((resolve) => {
-      server.once('error', resolve)
-      server.listen({ host, port }, () => {
-        server.off('error', resolve)
-        resolve(null)
-      })
+      const bound = (): void => settle(null)
+      const settle = (result: NodeJS.ErrnoException | null): void => {
+        server.off('error', settle).off('listening', bound)
+        resolve(result)
+      }
+      server.on('error', settle).on('listening', bound).listen({ host, port })
     })
     if (!failed) return
     if (failed.code !== 'EADDRINUSE' || Date.now() > late) throw failed
