@@ -3,13 +3,17 @@
 //
 // It stores nothing and numbers nothing. A store gives events their numbers durably and then hands them to [Log.Publish];
 // the log keeps the newest ones in memory and wakes those who wait for them. A reader that falls behind what is in memory
-// reads from the store, at its own pace: it delays nobody and misses nothing. Any runtime with a store of its own can use
-// the package; nothing here knows a database.
+// reads from the store, at its own pace: it delays nobody and misses nothing.
+//
+// A runtime whose state is in a store.Store, in a database or in memory, has the whole of it by [Open], with the eviction of
+// what is too old. Any other runtime writes the one method of [Store], and makes its log by [New].
 package eventlog
 
 import (
 	"context"
+	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -53,6 +57,9 @@ type Log struct {
 	all    map[*follower]struct{}
 	byRun  map[string]map[*follower]struct{} // those who follow one run only, without an end of their own
 	closed bool
+
+	retention retention // of Open
+	evictor   *evictor  // nil unless the log was made by Open
 }
 
 var _ schema.Events = (*Log)(nil)
@@ -73,6 +80,8 @@ func New(store Store, s State, opts ...Option) *Log {
 		tail:  tail{last: s.Last, maxEvents: DefaultTailEvents, maxBytes: DefaultTailBytes},
 		all:   map[*follower]struct{}{},
 		byRun: map[string]map[*follower]struct{}{},
+
+		retention: retention{events: DefaultRetainEvents, now: time.Now, log: slog.New(slog.DiscardHandler)},
 	}
 	for _, o := range opts {
 		o(l)
@@ -111,8 +120,12 @@ func (l *Log) Head(context.Context) (schema.Cursor, error) {
 	return l.cursor(l.tail.last), nil
 }
 
-// Close ends every subscription, with CodeUnavailable, after what it has not read yet. It waits for nobody.
+// Close ends every subscription, with CodeUnavailable, after what it has not read yet. It waits for none of them. Nothing is
+// deleted from a store any more when it returns.
 func (l *Log) Close() {
+	if l.evictor != nil {
+		l.evictor.close()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true

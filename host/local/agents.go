@@ -3,9 +3,11 @@ package local
 import (
 	"context"
 	"slices"
-	"strings"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/once"
+	"github.com/stagehouse/stagehouse/host/paging"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -17,17 +19,16 @@ var _ schema.Agents = agents{}
 
 // List returns one page of agents ordered by id. Its cursor holds the last id of the page before.
 func (s agents) List(_ context.Context, q schema.AgentQuery) (schema.AgentPage, error) {
-	last, err := agentList.place(q.Cursor)
+	last, err := paging.AgentList.Place(q.Cursor)
 	if err != nil {
 		return schema.AgentPage{}, err
 	}
 	limit := schema.PageSize(q.Limit)
 	page := s.registry.after(last, limit+1, s.now(), func(a *schema.Agent) bool {
-		return (q.Status == "" || q.Status == a.Status) &&
-			(q.Skill == "" || slices.ContainsFunc(a.Skills, func(have string) bool { return strings.EqualFold(have, q.Skill) }))
+		return paging.Selects(q, a)
 	})
 	if len(page) > limit {
-		return schema.AgentPage{Agents: page[:limit], NextCursor: agentList.cursor(page[limit-1].ID)}, nil
+		return schema.AgentPage{Agents: page[:limit], NextCursor: paging.AgentList.Cursor(page[limit-1].ID)}, nil
 	}
 	return schema.AgentPage{Agents: page}, nil
 }
@@ -36,28 +37,28 @@ func (s agents) List(_ context.Context, q schema.AgentQuery) (schema.AgentPage, 
 func (s agents) Get(_ context.Context, id string) (schema.Agent, error) {
 	a, ok := s.registry.get(id, s.now())
 	if !ok {
-		return schema.Agent{}, notFound("agent", id)
+		return schema.Agent{}, fault.NotFound("agent", id)
 	}
 	return a, nil
 }
 
 // Update changes the mutable fields. A running agent thinks with its new brain from its next turn on.
 func (s agents) Update(ctx context.Context, id string, p schema.AgentPatch) (schema.Agent, error) {
-	if a, ok, err := repeated[schema.Agent](ctx, s.Runtime); ok {
+	if a, ok, err := once.Earlier[schema.Agent](ctx, s.once); ok {
 		return a, err
 	}
 	_, err := s.Get(ctx, id)
 	if err != nil {
-		s.keepFailure(ctx, err)
+		s.once.Failure(ctx, err)
 		return schema.Agent{}, err
 	}
 	patched, err := s.patchedBrain(ctx, id, p)
 	if err != nil {
-		s.keepFailure(ctx, err)
+		s.once.Failure(ctx, err)
 		return schema.Agent{}, err
 	}
-	explain := func(err error) error { return s.orNotFound(err, "update agent", "agent", id) }
-	return once(ctx, s.Runtime, explain, func(tx store.Tx) (schema.Agent, error) {
+	explain := func(err error) error { return fault.OrNotFound(s.log, err, "update agent", "agent", id) }
+	return once.Do(ctx, s.once, explain, func(tx store.Tx) (schema.Agent, error) {
 		a, err := s.change(tx, id, p, patched)
 		return present(a, s.now()), err
 	})

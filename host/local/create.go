@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -12,17 +14,17 @@ import (
 // Create makes an agent that is not declared. Its brain is made first, so that one which cannot work creates nothing; that
 // the agent is there, and runs, is one commit.
 func (s agents) Create(ctx context.Context, n schema.NewAgent) (schema.Agent, error) {
-	if a, ok, err := repeated[schema.Agent](ctx, s.Runtime); ok {
+	if a, ok, err := once.Earlier[schema.Agent](ctx, s.once); ok {
 		return a, err
 	}
 	fresh := newAgent(n)
 	made, err := s.brainOfNew(ctx, fresh)
 	if err != nil {
-		s.keepFailure(ctx, err)
+		s.once.Failure(ctx, err)
 		return schema.Agent{}, err
 	}
-	explain := func(err error) error { return s.fault("create agent", err) }
-	return once(ctx, s.Runtime, explain, func(tx store.Tx) (schema.Agent, error) {
+	explain := func(err error) error { return fault.Of(s.log, "create agent", err) }
+	return once.Do(ctx, s.once, explain, func(tx store.Tx) (schema.Agent, error) {
 		a, err := s.insert(tx, fresh, n.Start)
 		if err == nil && n.Start {
 			tx.OnCommit(func() { s.registry.setBrain(a.ID, made) })
@@ -62,7 +64,7 @@ func taken(id string) error {
 // insert keeps a new agent and tells of it, and brings it to running if start.
 func (s agents) insert(tx store.Tx, fresh schema.Agent, start bool) (store.Agent, error) {
 	if s.closing.Load() {
-		return store.Agent{}, closing()
+		return store.Agent{}, fault.Closing()
 	}
 	_, err := tx.Agent(fresh.ID)
 	switch {

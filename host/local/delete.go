@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -15,17 +17,17 @@ func (s agents) Delete(ctx context.Context, id string, ifRevision int64) error {
 		if errors.Is(err, errJoin) {
 			return err
 		}
-		return s.orNotFound(err, "delete agent", "agent", id)
+		return fault.OrNotFound(s.log, err, "delete agent", "agent", id)
 	}
 	for {
-		_, err := once(ctx, s.Runtime, explain, func(tx store.Tx) (struct{}, error) {
+		_, err := once.Do(ctx, s.once, explain, func(tx store.Tx) (struct{}, error) {
 			return struct{}{}, s.drop(tx, id, ifRevision)
 		})
 		if !errors.Is(err, errJoin) {
 			return err
 		}
 		if err := s.join(ctx, id); err != nil {
-			return s.fault("delete agent", err)
+			return fault.Of(s.log, "delete agent", err)
 		}
 	}
 }
@@ -46,7 +48,7 @@ func (s agents) drop(tx store.Tx, id string, ifRevision int64) error {
 	case s.registry.moving(id) != nil:
 		return errJoin
 	}
-	if err := s.endRunsOf(tx, id, schema.ReasonAgentStopped); err != nil {
+	if err := s.chat.CancelRuns(tx, id, schema.ReasonAgentStopped); err != nil {
 		return err
 	}
 	if err := tx.DeleteAgent(id); err != nil {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -29,13 +31,13 @@ func (s agents) Start(ctx context.Context, id string) (schema.Agent, error) {
 
 // bring has an agent started or stopped. To do that twice is to do it once, so that what came of it can be kept afterwards.
 func (s agents) bring(ctx context.Context, id, doing string, act func(ctx context.Context, id string) error) (a schema.Agent, err error) {
-	if a, ok, err := repeated[schema.Agent](ctx, s.Runtime); ok {
+	if a, ok, err := once.Earlier[schema.Agent](ctx, s.once); ok {
 		return a, err
 	}
-	if err = s.orNotFound(act(ctx, id), doing, "agent", id); err == nil {
+	if err = fault.OrNotFound(s.log, act(ctx, id), doing, "agent", id); err == nil {
 		a, err = s.Get(ctx, id)
 	}
-	return keepResult(ctx, s.Runtime, a, err)
+	return once.Keep(ctx, s.once, a, err)
 }
 
 func (s agents) start(ctx context.Context, id string) error {
@@ -64,7 +66,7 @@ func (s agents) beginStart(ctx context.Context, id string) (began bool, err erro
 		}
 		switch {
 		case s.closing.Load():
-			return closing()
+			return fault.Closing()
 		case a.Status == schema.AgentRunning:
 			return nil
 		case a.Status == schema.AgentStarting && s.registry.moving(id) != nil:
@@ -115,7 +117,7 @@ func (s agents) install(ctx context.Context, id string, asked schema.Brain, made
 		case err != nil:
 			return err
 		case a.Status != schema.AgentStarting: // Close was faster
-			return closing()
+			return fault.Closing()
 		case !sameJSON(a.Brain, asked):
 			return errOtherBrain
 		case brainErr != nil:
@@ -178,7 +180,7 @@ func (s agents) beginStop(ctx context.Context, id string) (began bool, err error
 		if err := s.setStatus(tx, a, schema.AgentStopping, ""); err != nil {
 			return err
 		}
-		return s.endRunsOf(tx, id, schema.ReasonAgentStopped)
+		return s.chat.CancelRuns(tx, id, schema.ReasonAgentStopped)
 	})
 	return began, err
 }
@@ -188,7 +190,7 @@ func (s agents) finishStop(ctx context.Context, id string) error {
 	defer s.registry.endMove(id)
 	wait, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	if !s.turns.released(wait, id) {
+	if !s.chat.Released(wait, id) {
 		s.log.Warn("agent is stopped although its brain does not let go of a turn", "agent", id, "waited", stopTimeout)
 	}
 	return s.store.Update(ctx, func(tx store.Tx) error {

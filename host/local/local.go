@@ -12,17 +12,20 @@ import (
 	"time"
 
 	"github.com/stagehouse/stagehouse/host/eventlog"
+	"github.com/stagehouse/stagehouse/host/internal/ids"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/local/brain/builtin"
+	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/host/store/sqlite"
+	"github.com/stagehouse/stagehouse/host/turns"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
 // databaseName is the file in Options.Dir.
 const databaseName = "stagehouse.db"
 
-// cutOffTimeout bounds how long Close waits, after it has cancelled what was not finished, for brains to notice.
+// cutOffTimeout bounds how long Close waits for the factories of brains to notice that it closes.
 const cutOffTimeout = 2 * time.Second
 
 // Runtime is the reference runtime. Its life is Open, use, Close.
@@ -32,12 +35,12 @@ type Runtime struct {
 	store    store.Store
 	events   *eventlog.Log
 	registry *registry
-	turns    *turns
+	chat     *turns.Chat
+	once     *once.Keeper
 	makers   map[string]*maker // of brains, by provider
-	ids      *ids
-	evictor  *evictor
+	ids      *ids.Maker
 	closing  atomic.Bool
-	lifetime context.Context // of turns and of brains in the making: it ends when Close has given up on them
+	lifetime context.Context // of brains in the making: it ends when Close has given up on them
 	cutOff   context.CancelFunc
 }
 
@@ -56,13 +59,12 @@ func Open(ctx context.Context, o Options) (*Runtime, error) {
 	factories := map[string]brain.Factory{BuiltinBrain: builtin.New}
 	maps.Copy(factories, o.Brains)
 	r := &Runtime{options: o, log: o.Logger, store: db, registry: newRegistry(), makers: newMakers(factories)}
-	r.ids = newIDs(r.now)
-	r.turns = newTurns(o.MaxRunning, o.MaxUnfinished, r.perform)
+	r.ids, r.once = ids.New(r.now), once.New(db, r.now, o.Logger)
 	r.lifetime, r.cutOff = context.WithCancel(context.WithoutCancel(ctx))
 	if err := r.begin(ctx); err != nil {
 		r.cutOff()
-		if r.evictor != nil {
-			r.evictor.close()
+		if r.events != nil {
+			r.events.Close()
 		}
 		return nil, errors.Join(err, db.Close())
 	}
@@ -70,21 +72,19 @@ func Open(ctx context.Context, o Options) (*Runtime, error) {
 }
 
 // begin follows the log, brings what is kept up to date, and starts agents.
-func (r *Runtime) begin(ctx context.Context) error {
-	state := eventlog.State{Epoch: r.store.Epoch()}
-	err := r.store.View(ctx, func(rd store.Reader) (err error) {
-		state.First, state.Last, err = rd.EventBounds()
+func (r *Runtime) begin(ctx context.Context) (err error) {
+	r.events, err = eventlog.Open(ctx, r.store, eventlog.WithRetention(r.options.RetainEvents, r.options.RetainAge),
+		eventlog.WithClock(r.now), eventlog.WithLogger(r.log))
+	if err != nil {
 		return err
+	}
+	r.chat, err = turns.New(turns.Options{
+		Store: r.store, Events: r.events, Work: r.work, Route: r.route, Logger: r.log, Now: r.now,
+		MaxRunning: r.options.MaxRunning, MaxWaiting: r.options.MaxWaiting, MaxUnfinished: r.options.MaxUnfinished, Timeout: r.options.TurnTimeout,
 	})
 	if err != nil {
-		return fmt.Errorf("read the bounds of the event log: %w", err)
+		return err
 	}
-	r.events = eventlog.New(eventlog.StoreFunc(r.readEvents), state)
-	r.evictor = newEvictor(r, state)
-	r.store.Follow(func(events []schema.Event) {
-		r.events.Publish(events)
-		r.evictor.grown(events[len(events)-1].Cursor.Seq)
-	})
 	start, err := r.restore(ctx)
 	if err != nil {
 		return err
@@ -111,17 +111,9 @@ func (r *Runtime) startAll(ctx context.Context, ids []string) error {
 	return errors.Join(errs...)
 }
 
-func (r *Runtime) readEvents(ctx context.Context, after uint64, limit int) (page []schema.Event, err error) {
-	err = r.store.View(ctx, func(rd store.Reader) error {
-		page, err = rd.Events(after, limit)
-		return err
-	})
-	return page, r.fault("read events", err)
-}
-
 // Services returns the four services.
 func (r *Runtime) Services() schema.Services {
-	return schema.Services{Agents: agents{r}, Chat: chat{r}, Memory: memory{r}, Events: r.events}
+	return schema.Services{Agents: agents{r}, Chat: r.chat, Memory: memory{r}, Events: r.events}
 }
 
 // now is the time that everything here is told by: UTC, and exactly what the store gives back.
@@ -133,27 +125,20 @@ func (r *Runtime) Close(ctx context.Context) error {
 	if r.closing.Swap(true) {
 		return nil
 	}
-	var errs []error
-	// What was accepted before the flag was seen is queued when this returns.
-	if err := r.store.Update(context.Background(), func(store.Tx) error { return nil }); err != nil {
-		errs = append(errs, fmt.Errorf("reach the store: %w", err))
-	}
-	if !r.turns.drained(ctx) {
+	drained, err := r.chat.Drain(ctx)
+	if err == nil && !drained {
 		r.log.Warn("cancelling the turns that did not finish in time")
 	}
-	errs = append(errs, r.stopAgents())
+	errs := []error{err, r.stopAgents()}
 	r.cutOff()
+	errs = append(errs, r.chat.Close(ctx))
 	wait, cancel := context.WithTimeout(context.Background(), cutOffTimeout)
 	defer cancel()
-	if !r.turns.released(wait, "") {
-		errs = append(errs, errors.New("a brain does not end although its turn was cancelled; it is left behind"))
-	}
 	for _, m := range r.makers {
 		if !m.shut(wait) {
 			errs = append(errs, fmt.Errorf("the factory of brain %s does not return although the runtime closes; it is left behind", m.provider))
 		}
 	}
-	r.evictor.close()
 	r.events.Close()
 	return errors.Join(append(errs, r.store.Close())...)
 }
@@ -167,7 +152,7 @@ func (r *Runtime) stopAgents() error {
 			return err
 		}
 		for _, a := range all {
-			if err := r.endRunsOf(tx, a.ID, schema.ReasonShutdown); err != nil {
+			if err := r.chat.CancelRuns(tx, a.ID, schema.ReasonShutdown); err != nil {
 				return err
 			}
 			if a.Status == schema.AgentStopped || a.Status == schema.AgentFailed {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -95,7 +96,7 @@ func (m *maker) shut(ctx context.Context) bool {
 // starting bounds how long a brain may be in the making: by Options.StartTimeout, and by the life of the runtime.
 func (r *Runtime) starting(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, end := context.WithCancelCause(ctx)
-	released := context.AfterFunc(r.lifetime, func() { end(closing()) })
+	released := context.AfterFunc(r.lifetime, func() { end(fault.Closing()) })
 	ctx, cancel := context.WithTimeoutCause(ctx, r.options.StartTimeout,
 		fmt.Errorf("%w: it made none within %s", errSlow, r.options.StartTimeout))
 	return ctx, func() {
@@ -138,9 +139,9 @@ func (r *Runtime) wantedBrain(ctx context.Context, doing, id string, wanted sche
 	case err == nil:
 		return b, nil
 	case ctx.Err() != nil:
-		return nil, r.fault(doing, ctx.Err())
+		return nil, fault.Of(r.log, doing, ctx.Err())
 	case r.lifetime.Err() != nil:
-		return nil, closing()
+		return nil, fault.Closing()
 	case errors.Is(err, errSlow):
 		return nil, schema.Errorf(schema.CodeDeadlineExceeded, "%s%w", text, err)
 	}

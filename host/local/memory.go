@@ -6,6 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/internal/ids"
+	"github.com/stagehouse/stagehouse/host/once"
+	"github.com/stagehouse/stagehouse/host/paging"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -17,13 +21,13 @@ var _ schema.Memory = memory{}
 
 // Store remembers m for an agent, which need not be running.
 func (s memory) Store(ctx context.Context, m schema.NewMemory) (schema.MemoryItem, error) {
-	caller, err := someone(ctx)
+	caller, err := fault.Someone(ctx)
 	if err != nil {
 		return schema.MemoryItem{}, err
 	}
 	item := schema.MemoryItem{
-		ID: s.ids.next(memoryPrefix), AgentID: m.AgentID, Principal: caller.Principal, Shared: m.Shared,
-		Content: m.Content, Metadata: m.Metadata, CreatedAt: s.now(), Tags: orNone(slices.Clone(m.Tags)),
+		ID: s.ids.Next(ids.Memory), AgentID: m.AgentID, Principal: caller.Principal, Shared: m.Shared,
+		Content: m.Content, Metadata: m.Metadata, CreatedAt: s.now(), Tags: paging.OrNone(slices.Clone(m.Tags)),
 		Importance: schema.DefaultImportance, ExpiresAt: m.ExpiresAt,
 	}
 	if m.Importance != nil {
@@ -33,8 +37,8 @@ func (s memory) Store(ctx context.Context, m schema.NewMemory) (schema.MemoryIte
 		at := m.ExpiresAt.UTC().Truncate(time.Microsecond)
 		item.ExpiresAt = &at
 	}
-	explain := func(err error) error { return s.orNotFound(err, "store memory", "agent", m.AgentID) }
-	return once(ctx, s.Runtime, explain, func(tx store.Tx) (schema.MemoryItem, error) {
+	explain := func(err error) error { return fault.OrNotFound(s.log, err, "store memory", "agent", m.AgentID) }
+	return once.Do(ctx, s.once, explain, func(tx store.Tx) (schema.MemoryItem, error) {
 		if _, err := tx.Agent(m.AgentID); err != nil {
 			return schema.MemoryItem{}, err
 		}
@@ -73,7 +77,7 @@ func (s memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schema
 	}
 	err = s.store.View(ctx, func(r store.Reader) error {
 		sq := store.MemoryQuery{
-			Viewer: viewer(ctx), AgentID: q.AgentID, Text: q.Text, Limit: limit, Now: s.now(),
+			Viewer: fault.Viewer(ctx), AgentID: q.AgentID, Text: q.Text, Limit: limit, Now: s.now(),
 			Tags: q.Tags, Metadata: q.Metadata, MinImportance: q.MinImportance,
 		}
 		if strings.TrimSpace(q.Text) != "" {
@@ -88,7 +92,7 @@ func (s memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schema
 		return err
 	})
 	if err != nil {
-		return nil, s.fault("search memories", err)
+		return nil, fault.Of(s.log, "search memories", err)
 	}
 	return hits, nil
 }
@@ -100,7 +104,7 @@ func (s memory) Get(ctx context.Context, agentID, id string) (item schema.Memory
 		return err
 	})
 	if err != nil {
-		return schema.MemoryItem{}, s.orNotFound(err, "read memory", "memory", id)
+		return schema.MemoryItem{}, fault.OrNotFound(s.log, err, "read memory", "memory", id)
 	}
 	return item, nil
 }
@@ -112,13 +116,13 @@ func (s memory) Delete(ctx context.Context, agentID, id string) error {
 		if err != nil {
 			return err
 		}
-		if v := viewer(ctx); item.Principal != v.Principal && !v.Everything {
+		if v := fault.Viewer(ctx); item.Principal != v.Principal && !v.Everything {
 			return schema.Errorf(schema.CodePermissionDenied, "memory %s is shared and belongs to somebody else; only its owner and %q may delete it",
 				id, schema.ScopeAdmin)
 		}
 		return tx.DeleteMemory(id)
 	})
-	return s.orNotFound(err, "delete memory", "memory", id)
+	return fault.OrNotFound(s.log, err, "delete memory", "memory", id)
 }
 
 func (s memory) visibleMemory(ctx context.Context, r store.Reader, agentID, id string) (schema.MemoryItem, error) {
@@ -126,7 +130,7 @@ func (s memory) visibleMemory(ctx context.Context, r store.Reader, agentID, id s
 	if err != nil {
 		return item, err
 	}
-	v := viewer(ctx)
+	v := fault.Viewer(ctx)
 	if expired(item, s.now()) || agentID != "" && item.AgentID != agentID || !item.Shared && item.Principal != v.Principal && !v.Everything {
 		return schema.MemoryItem{}, store.ErrNotFound
 	}

@@ -9,17 +9,19 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/stagehouse/stagehouse/host/eventlog"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/turns"
 )
 
 // Defaults of Options.
 const (
-	DefaultMaxRunning    = 64
-	DefaultMaxWaiting    = 16
-	DefaultMaxUnfinished = 8192
-	DefaultTurnTimeout   = 10 * time.Minute
+	DefaultMaxRunning    = turns.DefaultMaxRunning
+	DefaultMaxWaiting    = turns.DefaultMaxWaiting
+	DefaultMaxUnfinished = turns.DefaultMaxUnfinished
+	DefaultTurnTimeout   = turns.DefaultTimeout
 	DefaultStartTimeout  = 30 * time.Second
-	DefaultRetainEvents  = 1_000_000
+	DefaultRetainEvents  = eventlog.DefaultRetainEvents
 )
 
 // BuiltinBrain is the provider of the brain that an agent has unless it says otherwise.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -15,5 +16,11 @@ func (r *Runtime) Publish(ctx context.Context, e schema.Event) error {
 		return schema.Errorf(schema.CodeInvalidArgument, "%q is not an event that can be published", e.Type)
 	}
 	e.Time = r.now()
-	return r.fault("publish event", r.store.Update(ctx, func(tx store.Tx) error { return tx.AppendEvent(&e) }))
+	return fault.Of(r.log, "publish event", r.store.Update(ctx, func(tx store.Tx) error { return tx.AppendEvent(&e) }))
+}
+
+// appendEvent adds an event with that payload to the log, now.
+func (r *Runtime) appendEvent(tx store.Tx, e schema.Event, payload any) error {
+	_, err := store.Append(tx, e, r.now(), payload)
+	return err
 }

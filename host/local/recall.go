@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -27,7 +28,7 @@ func (m recall) Recall(ctx context.Context, text string, limit int) (hits []sche
 		hits, err = r.SearchMemories(m.query(text, limit))
 		return err
 	})
-	return hits, conceal("recall", err)
+	return hits, fault.Conceal("recall", err)
 }
 
 // Recent implements brain.Memory.
@@ -36,5 +37,5 @@ func (m recall) Recent(ctx context.Context, limit int) (items []schema.MemoryIte
 		items, err = r.RecentMemories(m.query("", limit))
 		return err
 	})
-	return items, conceal("recall", err)
+	return items, fault.Conceal("recall", err)
 }

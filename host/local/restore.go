@@ -14,8 +14,12 @@ import (
 func (r *Runtime) restore(ctx context.Context) (start []string, err error) {
 	err = r.store.Update(ctx, func(tx store.Tx) error {
 		start = nil
-		if err := r.failUnfinished(tx); err != nil {
+		failed, err := r.chat.FailUnfinished(tx)
+		if err != nil {
 			return err
+		}
+		if failed > 0 {
+			r.log.Warn("failed the turns that were unfinished when the host ended", "turns", failed)
 		}
 		if err := r.declare(tx); err != nil {
 			return err
@@ -38,39 +42,6 @@ func (r *Runtime) restore(ctx context.Context) (start []string, err error) {
 		return nil, fmt.Errorf("restore state: %w", err)
 	}
 	return start, nil
-}
-
-func (r *Runtime) failUnfinished(tx store.Tx) error {
-	runs, err := tx.UnfinishedRunsOf("")
-	if err != nil {
-		return err
-	}
-	for _, run := range runs {
-		const text = "the host ended before the turn did; send the message again"
-		if _, err := r.endRun(tx, run, schema.RunFailed, schema.ReasonHostRestarted, text); err != nil {
-			return err
-		}
-		if err := r.noteFailure(tx, run, text); err != nil {
-			return err
-		}
-	}
-	if len(runs) > 0 {
-		r.log.Warn("failed the turns that were unfinished when the host ended", "turns", len(runs))
-	}
-	return nil
-}
-
-// noteFailure tells in the conversation that a run failed. Nobody was connected to see its event, and a client that looks
-// at the conversation must not wait for a reply for ever.
-func (r *Runtime) noteFailure(tx store.Tx, run schema.Run, text string) error {
-	key, err := tx.ConversationKey(run.Principal, run.ConversationID)
-	if err != nil {
-		return err
-	}
-	return tx.InsertMessage(key, schema.Message{
-		ID: r.ids.next(messagePrefix), ConversationID: run.ConversationID, Role: schema.RoleSystem,
-		Content: "This turn failed: " + text + ".", AgentID: run.AgentID, RunID: run.ID, CreatedAt: r.now(),
-	})
 }
 
 // settle makes the status of an agent true again. Whoever follows the log learns that an agent which ran does not any more.

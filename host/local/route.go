@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
 	"github.com/stagehouse/stagehouse/host/local/routing"
+	"github.com/stagehouse/stagehouse/host/paging"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -14,54 +16,43 @@ import (
 // routedMemories bounds how many memories are looked at to find out who should answer.
 const routedMemories = 20
 
-// Route scores the running agents as package routing documents it.
-func (s chat) Route(ctx context.Context, r schema.RouteRequest) (schema.RouteDecision, error) {
-	if a, ok, err := repeated[schema.Accepted](ctx, s.Runtime); ok {
-		return routedBefore(a), err
-	}
-	skills, err := askedSkills(r.Context)
+// route scores the running agents as package routing documents it.
+func (r *Runtime) route(ctx context.Context, q schema.RouteRequest) (schema.RouteDecision, error) {
+	skills, err := askedSkills(q.Context)
 	if err != nil {
 		return schema.RouteDecision{}, err
 	}
-	memories, err := s.routedMemories(ctx, r.Message)
+	memories, err := r.routedMemories(ctx, q.Message)
 	if err != nil {
-		return schema.RouteDecision{}, s.fault("route message", err)
+		return schema.RouteDecision{}, fault.Of(r.log, "route message", err)
 	}
 	var running []routing.Agent
 	var absent []schema.Agent
-	for _, a := range s.registry.after("", maxAgents, s.now(), func(*schema.Agent) bool { return true }) {
+	for _, a := range r.registry.after("", maxAgents, r.now(), func(*schema.Agent) bool { return true }) {
 		if a.Status != schema.AgentRunning {
 			absent = append(absent, a)
 			continue
 		}
 		running = append(running, routing.Agent{
 			ID: a.ID, Name: a.Name, Description: a.Description, Persona: a.Persona, Skills: a.Skills,
-			Unfinished: s.turns.unfinished(a.ID), Memories: memories[a.ID],
+			Unfinished: r.chat.Unfinished(a.ID), Memories: memories[a.ID],
 		})
 	}
-	d := routing.Decide(routing.Request{Message: r.Message, Skills: skills}, running)
+	d := routing.Decide(routing.Request{Message: q.Message, Skills: skills}, running)
 	if d.AgentID == "" {
 		return schema.RouteDecision{}, nobodyFits(d, skills, absent)
 	}
 	return d, nil
 }
 
-// routedBefore is the decision about a message that was accepted before: it has gone to somebody.
-func routedBefore(a schema.Accepted) schema.RouteDecision {
-	if a.Route != nil {
-		return *a.Route
-	}
-	return schema.RouteDecision{AgentID: a.AgentID, Reason: "the message was accepted before, by this agent", Candidates: []schema.RouteCandidate{}}
-}
-
 // maxAgents bounds how many agents are routed among.
 const maxAgents = 10_000
 
 // routedMemories returns what each agent remembers that has to do with the message, as far as the caller may see it.
-func (s chat) routedMemories(ctx context.Context, message string) (map[string][]string, error) {
+func (r *Runtime) routedMemories(ctx context.Context, message string) (map[string][]string, error) {
 	byAgent := map[string][]string{}
-	err := s.store.View(ctx, func(r store.Reader) error {
-		hits, err := r.SearchMemories(store.MemoryQuery{Viewer: viewer(ctx), Text: message, Limit: routedMemories, Now: s.now()})
+	err := r.store.View(ctx, func(rd store.Reader) error {
+		hits, err := rd.SearchMemories(store.MemoryQuery{Viewer: fault.Viewer(ctx), Text: message, Limit: routedMemories, Now: r.now()})
 		for _, h := range hits {
 			byAgent[h.Memory.AgentID] = append(byAgent[h.Memory.AgentID], h.Memory.Content)
 		}
@@ -142,7 +133,7 @@ const maxDetailed = 20
 // details returns what a program may want to know of a routing that found nobody, as it looks after it has travelled.
 func details(d schema.RouteDecision) (o schema.Object) {
 	b, _ := json.Marshal(map[string]any{ // which always encodes, and decodes
-		schema.DetailThreshold: d.Threshold, schema.DetailCandidates: orNone(d.Candidates[:min(len(d.Candidates), maxDetailed)]),
+		schema.DetailThreshold: d.Threshold, schema.DetailCandidates: paging.OrNone(d.Candidates[:min(len(d.Candidates), maxDetailed)]),
 	})
 	_ = json.Unmarshal(b, &o)
 	return o

@@ -180,3 +180,10 @@ type MemoryQuery struct {
 	Metadata      []schema.MetadataEquals // all of them
 	MinImportance float64
 }
+
+// Append appends an event of that time with that payload, and returns its place.
+func Append(tx Tx, e schema.Event, at time.Time, payload any) (schema.Cursor, error) {
+	e.Time, e.Payload = at, schema.NewPayload(payload)
+	err := tx.AppendEvent(&e)
+	return e.Cursor, err
+}

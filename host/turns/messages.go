@@ -1,10 +1,19 @@
-package local
+package turns
 
 import (
 	"errors"
 
+	"github.com/stagehouse/stagehouse/host/paging"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
+)
+
+// The lists that cursors are places in.
+const (
+	conversationList paging.List = "conversations"
+	messageList      paging.List = "messages" // those before a number
+	newerList        paging.List = "newer"    // messages after a number
+	runList          paging.List = "runs"
 )
 
 // place is where a page of messages ends or begins.
@@ -15,10 +24,10 @@ type place struct {
 
 // placeOf reads a cursor of either direction; "" is the end of the conversation.
 func placeOf(cursor string) (place, error) {
-	if n, err := newerList.number(cursor); err == nil && cursor != "" {
+	if n, err := newerList.Number(cursor); err == nil && cursor != "" {
 		return place{newer: true, number: n}, nil
 	}
-	n, err := messageList.number(cursor)
+	n, err := messageList.Number(cursor)
 	return place{number: n}, err
 }
 
@@ -41,7 +50,7 @@ func (p place) page(r store.Reader, conversation int64, limit int) (c schema.Con
 		c.Messages, first, err = r.Messages(conversation, p.number, limit)
 		last = p.number - 1
 	}
-	c.Messages = orNone(c.Messages)
+	c.Messages = paging.OrNone(c.Messages)
 	if err != nil {
 		return c, err
 	}
@@ -49,14 +58,14 @@ func (p place) page(r store.Reader, conversation int64, limit int) (c schema.Con
 		if older, _, err := r.Messages(conversation, first, 1); err != nil {
 			return c, err
 		} else if len(older) > 0 {
-			c.NextCursor = messageList.numbered(first)
+			c.NextCursor = messageList.Numbered(first)
 		}
 	}
 	if last > 0 {
 		if newer, _, err := r.MessagesAfter(conversation, last, 1); err != nil {
 			return c, err
 		} else if len(newer) > 0 {
-			c.PrevCursor = newerList.numbered(last)
+			c.PrevCursor = newerList.Numbered(last)
 		}
 	}
 	return c, nil

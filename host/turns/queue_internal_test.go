@@ -1,4 +1,4 @@
-package local
+package turns
 
 import (
 	"context"
@@ -8,21 +8,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stagehouse/stagehouse/host/eventlog"
 	"github.com/stagehouse/stagehouse/host/store"
+	"github.com/stagehouse/stagehouse/host/store/memory"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func waitingTurn(conversation int64, run string) *turn {
+func waitingTurn(conversation int64, run string) *Turn {
 	ctx, end := context.WithCancel(context.Background())
-	return &turn{run: schema.Run{ID: run, AgentID: "bot"}, conversation: conversation, ctx: ctx, end: end}
+	return &Turn{Run: schema.Run{ID: run, AgentID: "bot"}, conversation: conversation, ctx: ctx, end: end}
 }
 
 // TestCancelledTurnsLeaveTheQueue has turns come and be cancelled behind one that is at work, and before one that must
 // still have its turn.
 func TestCancelledTurnsLeaveTheQueue(t *testing.T) {
 	entered, release := make(chan string, 10), make(chan struct{})
-	ts := newTurns(1, 1000, func(t *turn) {
-		entered <- t.run.ID
+	ts := newScheduler(1, 1000, func(t *Turn) {
+		entered <- t.Run.ID
 		<-release
 	})
 	add := func(conversation int64, run string) {
@@ -50,7 +52,7 @@ func TestCancelledTurnsLeaveTheQueue(t *testing.T) {
 	}
 	for _, kept := range ts.queues[1].waiting[:cap(ts.queues[1].waiting)] {
 		if kept != nil {
-			t.Errorf("turn %s is still held", kept.run.ID)
+			t.Errorf("turn %s is still held", kept.Run.ID)
 		}
 	}
 	ts.mu.Unlock()
@@ -68,7 +70,7 @@ func TestCancelledTurnsLeaveTheQueue(t *testing.T) {
 }
 
 func TestReservedPlacesAreTaken(t *testing.T) {
-	ts := newTurns(0, 2, nil)
+	ts := newScheduler(0, 2, nil)
 	for want := range 2 {
 		if taken, ok := ts.reserve(); taken != want || !ok {
 			t.Errorf("place %d: %d are taken, %v", want, taken, ok)
@@ -104,22 +106,14 @@ func (c counted) AfterFunc(f func()) func() bool {
 
 // TestWhatIsNotAcceptedLeavesNothing has the transaction of an acceptance fail after all.
 func TestWhatIsNotAcceptedLeavesNothing(t *testing.T) {
-	r, err := Open(t.Context(), Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := r.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := newTestChat(t)
 	var children atomic.Int32
-	r.lifetime = counted{r.lifetime, &children}
+	s.lifetime = counted{s.lifetime, &children}
 	refused := errors.New("the disk says no")
 	in := intake{SendRequest: schema.SendRequest{RunID: "run_x", ConversationID: "c", AgentID: "nyx", Message: "x"}, principal: "alice"}
 	for range 10 {
-		err := r.store.Update(t.Context(), func(tx store.Tx) error {
-			if _, err := (chat{r}).take(tx, in, "msg_x"); err != nil {
+		err := s.store.Update(t.Context(), func(tx store.Tx) error {
+			if _, err := s.take(tx, in, "msg_x"); err != nil {
 				return err
 			}
 			return refused
@@ -130,5 +124,42 @@ func TestWhatIsNotAcceptedLeavesNothing(t *testing.T) {
 	}
 	if n := children.Load(); n != 0 {
 		t.Errorf("%d contexts hang on the lifetime", n)
+	}
+}
+
+// newTestChat returns a Chat over an empty store in memory, with an agent nyx that echoes.
+func newTestChat(t *testing.T) *Chat {
+	t.Helper()
+	s := memory.New()
+	log, err := eventlog.Open(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chat, err := New(Options{
+		Store: s, Events: log,
+		Work: func(_ context.Context, t *Turn) (Reply, error) { return Reply{Content: t.Message.Content}, nil },
+		Route: func(context.Context, schema.RouteRequest) (schema.RouteDecision, error) {
+			return schema.RouteDecision{AgentID: "nyx"}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(chat.Close(context.Background()), s.Close()); err != nil {
+			t.Error(err)
+		}
+		log.Close()
+	})
+	nyx := store.Agent{Agent: schema.Agent{ID: "nyx", Status: schema.AgentRunning}}
+	if err := s.Update(t.Context(), func(tx store.Tx) error { return tx.PutAgent(nyx) }); err != nil {
+		t.Fatal(err)
+	}
+	return chat
+}
+
+func TestNewSaysWhatIsMissing(t *testing.T) {
+	if _, err := New(Options{}); err == nil {
+		t.Error("a chat was made of nothing")
 	}
 }

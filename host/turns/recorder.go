@@ -1,15 +1,13 @@
-package local
+package turns
 
 import (
 	"errors"
 	"sync"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
-
-// errRunOver says that the run of a turn has ended meanwhile, by a cancel, say; nothing more of it is kept.
-var errRunOver = errors.New("the run is over")
 
 // maxUnwritten bounds how many steps of one turn wait to be written before its brain has to.
 const maxUnwritten = 256
@@ -61,11 +59,11 @@ func (rec *recorder) transaction() func(store.Tx) error {
 	}
 }
 
-// runAt returns a run that must have a status: errRunOver if it has another one, or was deleted with its conversation.
+// runAt returns a run that must have a status: ErrOver if it has another one, or was deleted with its conversation.
 func runAt(tx store.Tx, id string, status schema.RunStatus) (schema.Run, error) {
 	run, err := tx.Run(id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && run.Status != status {
-		return run, errRunOver
+		return run, ErrOver
 	}
 	return run, err
 }
@@ -96,4 +94,12 @@ func (rec *recorder) flush() error {
 	}
 	rec.ops = nil
 	return first
+}
+
+// unkept conceals what went wrong when a turn was being kept. That its run is over is no failure.
+func unkept(err error) error {
+	if errors.Is(err, ErrOver) {
+		return ErrOver
+	}
+	return fault.Conceal("keep the turn", err)
 }

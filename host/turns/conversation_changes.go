@@ -1,17 +1,20 @@
-package local
+package turns
 
 import (
 	"context"
 	"errors"
 	"strings"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/internal/ids"
+	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
 // CreateConversation begins a conversation without a message.
-func (s chat) CreateConversation(ctx context.Context, n schema.NewConversation) (schema.ConversationSummary, error) {
-	caller, err := someone(ctx)
+func (s *Chat) CreateConversation(ctx context.Context, n schema.NewConversation) (schema.ConversationSummary, error) {
+	caller, err := fault.Someone(ctx)
 	if err != nil {
 		return schema.ConversationSummary{}, err
 	}
@@ -20,10 +23,10 @@ func (s chat) CreateConversation(ctx context.Context, n schema.NewConversation) 
 		ID: n.ID, Principal: caller.Principal, Title: n.Title, AgentID: n.AgentID, Revision: 1, CreatedAt: now, UpdatedAt: now,
 	}
 	if c.ID == "" {
-		c.ID = s.ids.next(conversationPrefix)
+		c.ID = s.ids.Next(ids.Conversation)
 	}
-	explain := func(err error) error { return s.orNotFound(err, "create conversation", "agent", n.AgentID) }
-	return once(ctx, s.Runtime, explain, func(tx store.Tx) (schema.ConversationSummary, error) {
+	explain := func(err error) error { return fault.OrNotFound(s.log, err, "create conversation", "agent", n.AgentID) }
+	return once.Do(ctx, s.once, explain, func(tx store.Tx) (schema.ConversationSummary, error) {
 		return c, begin(tx, c, n.ID == "")
 	})
 }
@@ -36,8 +39,8 @@ func begin(tx store.Tx, c schema.ConversationSummary, given bool) error {
 		return schema.Errorf(schema.CodeAlreadyExists, "you have a conversation %s already; send messages to it, or choose another id", c.ID)
 	case !errors.Is(err, store.ErrNotFound):
 		return err
-	case !given && strings.HasPrefix(c.ID, conversationPrefix):
-		return schema.Invalid("id", "must not begin with %q, as the ids do that the runtime gives; leave it out, or choose another one", conversationPrefix)
+	case !given && strings.HasPrefix(c.ID, ids.Conversation):
+		return schema.Invalid("id", "must not begin with %q, as the ids do that the runtime gives; leave it out, or choose another one", ids.Conversation)
 	}
 	if c.AgentID != "" {
 		if _, err := tx.Agent(c.AgentID); err != nil {
@@ -49,9 +52,9 @@ func begin(tx store.Tx, c schema.ConversationSummary, given bool) error {
 }
 
 // UpdateConversation changes a conversation of the caller's own.
-func (s chat) UpdateConversation(ctx context.Context, id string, p schema.ConversationPatch) (schema.ConversationSummary, error) {
-	explain := func(err error) error { return s.orNotFound(err, "update conversation", "conversation", id) }
-	return once(ctx, s.Runtime, explain, func(tx store.Tx) (schema.ConversationSummary, error) {
+func (s *Chat) UpdateConversation(ctx context.Context, id string, p schema.ConversationPatch) (schema.ConversationSummary, error) {
+	explain := func(err error) error { return fault.OrNotFound(s.log, err, "update conversation", "conversation", id) }
+	return once.Do(ctx, s.once, explain, func(tx store.Tx) (schema.ConversationSummary, error) {
 		key, before, err := changeable(ctx, tx, id, p.IfRevision)
 		if err != nil {
 			return before, err
@@ -83,7 +86,7 @@ func derivedTitle(tx store.Tx, key int64) (string, error) {
 }
 
 // DeleteConversation cancels what is unfinished of a conversation of the caller's own, and deletes it.
-func (s chat) DeleteConversation(ctx context.Context, id string, ifRevision int64) error {
+func (s *Chat) DeleteConversation(ctx context.Context, id string, ifRevision int64) error {
 	err := s.store.Update(ctx, func(tx store.Tx) error {
 		key, _, err := changeable(ctx, tx, id, ifRevision)
 		if err != nil {
@@ -100,12 +103,12 @@ func (s chat) DeleteConversation(ctx context.Context, id string, ifRevision int6
 		}
 		return tx.DeleteConversation(key)
 	})
-	return s.orNotFound(err, "delete conversation", "conversation", id)
+	return fault.OrNotFound(s.log, err, "delete conversation", "conversation", id)
 }
 
 // changeable finds a conversation that the caller may change: one of its own, of the revision that it wants, 0 for any.
 func changeable(ctx context.Context, tx store.Tx, id string, revision int64) (int64, schema.ConversationSummary, error) {
-	key, c, err := tx.ConversationOf(viewer(ctx), id)
+	key, c, err := tx.ConversationOf(fault.Viewer(ctx), id)
 	switch {
 	case err != nil:
 		return 0, c, err

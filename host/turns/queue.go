@@ -1,33 +1,21 @@
-package local
+package turns
 
 import (
 	"context"
 	"slices"
 	"sync"
-
-	"github.com/stagehouse/stagehouse/schema"
 )
 
-// turn is a run that is accepted and not over.
-type turn struct {
-	run          schema.Run
-	conversation int64 // key
-	message      schema.Message
-	context      schema.Object
-	ctx          context.Context // ends when the run does, however it does
-	end          context.CancelFunc
-}
-
-// turns queues what is accepted: the turns of one conversation one at a time and in order, those of different conversations
+// scheduler queues what is accepted: the turns of one conversation one at a time and in order, those of different conversations
 // at the same time, up to a bound. It has one goroutine for each turn at work and none else.
-type turns struct {
-	work          func(*turn)
+type scheduler struct {
+	work          func(*Turn)
 	maxRunning    int
 	maxUnfinished int
 
 	mu       sync.Mutex
 	reserved int              // places of turns that are being accepted
-	byRun    map[string]*turn // accepted and not over
+	byRun    map[string]*Turn // accepted and not over
 	queues   map[int64]*queue // of conversations that have a turn waiting or at work
 	ready    []*queue         // those with a turn waiting and none at work, in the order in which they became so
 	running  int
@@ -38,21 +26,21 @@ type turns struct {
 
 type queue struct {
 	conversation int64
-	waiting      []*turn
+	waiting      []*Turn
 	atWork       bool // otherwise it is in ready
 }
 
-func newTurns(maxRunning, maxUnfinished int, work func(*turn)) *turns {
-	return &turns{
+func newScheduler(maxRunning, maxUnfinished int, work func(*Turn)) *scheduler {
+	return &scheduler{
 		work: work, maxRunning: maxRunning, maxUnfinished: maxUnfinished,
-		byRun: map[string]*turn{}, queues: map[int64]*queue{}, perAgent: map[string]int{}, atWork: map[string]int{},
+		byRun: map[string]*Turn{}, queues: map[int64]*queue{}, perAgent: map[string]int{}, atWork: map[string]int{},
 		changed: make(chan struct{}),
 	}
 }
 
 // reserve keeps a place for a turn that is about to be accepted, and returns how many are taken. ok is false if that is all.
 // Whoever has a place gives it to add, or back with release.
-func (ts *turns) reserve() (taken int, ok bool) {
+func (ts *scheduler) reserve() (taken int, ok bool) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if taken = len(ts.byRun) + ts.reserved; taken >= ts.maxUnfinished {
@@ -62,19 +50,19 @@ func (ts *turns) reserve() (taken int, ok bool) {
 	return taken, true
 }
 
-func (ts *turns) release() {
+func (ts *scheduler) release() {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	ts.reserved--
 }
 
 // add queues a turn, which takes the place that was reserved for it. It is called in the order of acceptance.
-func (ts *turns) add(t *turn) {
+func (ts *scheduler) add(t *Turn) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	ts.reserved--
-	ts.byRun[t.run.ID] = t
-	ts.perAgent[t.run.AgentID]++
+	ts.byRun[t.Run.ID] = t
+	ts.perAgent[t.Run.AgentID]++
 	q, ok := ts.queues[t.conversation]
 	if !ok {
 		q = &queue{conversation: t.conversation}
@@ -86,7 +74,7 @@ func (ts *turns) add(t *turn) {
 }
 
 // dispatch puts turns to work while there is room. The lock is held.
-func (ts *turns) dispatch() {
+func (ts *scheduler) dispatch() {
 	for ts.running < ts.maxRunning && len(ts.ready) > 0 {
 		q := ts.ready[0]
 		ts.ready = slices.Delete(ts.ready, 0, 1)
@@ -94,7 +82,7 @@ func (ts *turns) dispatch() {
 		q.waiting = slices.Delete(q.waiting, 0, 1)
 		q.atWork = true
 		ts.running++
-		ts.atWork[t.run.AgentID]++
+		ts.atWork[t.Run.AgentID]++
 		go func() {
 			defer ts.letGo(t, q)
 			ts.work(t)
@@ -103,12 +91,12 @@ func (ts *turns) dispatch() {
 }
 
 // letGo frees the place of a turn whose work is done and goes on with its conversation.
-func (ts *turns) letGo(t *turn, q *queue) {
+func (ts *scheduler) letGo(t *Turn, q *queue) {
 	t.end()
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	ts.running--
-	decrement(ts.atWork, t.run.AgentID)
+	decrement(ts.atWork, t.Run.AgentID)
 	q.atWork = false
 	if len(q.waiting) > 0 {
 		ts.ready = append(ts.ready, q)
@@ -121,7 +109,7 @@ func (ts *turns) letGo(t *turn, q *queue) {
 
 // over says that a run has ended. If it was still waiting, nothing of it is left in here; otherwise its brain is told to stop,
 // and it is gone when that lets go.
-func (ts *turns) over(runID string) {
+func (ts *scheduler) over(runID string) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	t, ok := ts.byRun[runID]
@@ -129,7 +117,7 @@ func (ts *turns) over(runID string) {
 		return
 	}
 	delete(ts.byRun, runID)
-	decrement(ts.perAgent, t.run.AgentID)
+	decrement(ts.perAgent, t.Run.AgentID)
 	t.end()
 	ts.leave(t)
 	ts.tell()
@@ -137,12 +125,12 @@ func (ts *turns) over(runID string) {
 
 // leave takes a turn out of the queue if it waits there, and the queue out of ready if that leaves nothing in it. The lock is
 // held.
-func (ts *turns) leave(t *turn) {
+func (ts *scheduler) leave(t *Turn) {
 	q, ok := ts.queues[t.conversation]
 	if !ok {
 		return
 	}
-	q.waiting = slices.DeleteFunc(q.waiting, func(w *turn) bool { return w == t })
+	q.waiting = slices.DeleteFunc(q.waiting, func(w *Turn) bool { return w == t })
 	if len(q.waiting) == 0 && !q.atWork {
 		delete(ts.queues, q.conversation)
 		ts.ready = slices.DeleteFunc(ts.ready, func(r *queue) bool { return r == q })
@@ -150,7 +138,7 @@ func (ts *turns) leave(t *turn) {
 }
 
 // tell wakes those who wait for a change. The lock is held.
-func (ts *turns) tell() {
+func (ts *scheduler) tell() {
 	close(ts.changed)
 	ts.changed = make(chan struct{})
 }
@@ -162,14 +150,14 @@ func decrement(m map[string]int, key string) {
 }
 
 // unfinished returns how many turns of an agent are accepted and not over.
-func (ts *turns) unfinished(agentID string) int {
+func (ts *scheduler) unfinished(agentID string) int {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	return ts.perAgent[agentID]
 }
 
 // released waits until no brain of the agent ("" = of any) is at work, and reports whether that came to be before ctx ended.
-func (ts *turns) released(ctx context.Context, agentID string) bool {
+func (ts *scheduler) released(ctx context.Context, agentID string) bool {
 	return ts.await(ctx, func() bool {
 		if agentID == "" {
 			return ts.running == 0
@@ -179,11 +167,11 @@ func (ts *turns) released(ctx context.Context, agentID string) bool {
 }
 
 // drained waits until every accepted turn is over.
-func (ts *turns) drained(ctx context.Context) bool {
+func (ts *scheduler) drained(ctx context.Context) bool {
 	return ts.await(ctx, func() bool { return len(ts.byRun) == 0 && ts.running == 0 })
 }
 
-func (ts *turns) await(ctx context.Context, done func() bool) bool {
+func (ts *scheduler) await(ctx context.Context, done func() bool) bool {
 	for {
 		ts.mu.Lock()
 		ok, changed := done(), ts.changed

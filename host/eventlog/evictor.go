@@ -1,4 +1,4 @@
-package local
+package eventlog
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/stagehouse/stagehouse/host/eventlog"
 	"github.com/stagehouse/stagehouse/host/store"
 )
 
@@ -22,7 +21,7 @@ const (
 // goroutine.
 type evictor struct {
 	store  store.Store
-	events *eventlog.Log
+	events *Log
 	retain uint64
 	age    time.Duration // 0 = no event is too old
 	now    func() time.Time
@@ -34,11 +33,11 @@ type evictor struct {
 	done   chan struct{}
 }
 
-func newEvictor(r *Runtime, at eventlog.State) *evictor {
+func newEvictor(s store.Store, l *Log, at State, r retention) *evictor {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &evictor{
-		store: r.store, events: r.events, retain: uint64(r.options.RetainEvents), age: r.options.RetainAge, now: r.now,
-		log: r.log, first: at.First, signal: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
+		store: s, events: l, retain: uint64(r.events), age: r.age, now: r.now, log: r.log,
+		first: at.First, signal: make(chan struct{}, 1), cancel: cancel, done: make(chan struct{}),
 	}
 	go e.run(ctx)
 	e.grown(at.Last)

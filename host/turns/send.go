@@ -1,4 +1,4 @@
-package local
+package turns
 
 import (
 	"context"
@@ -7,6 +7,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/internal/ids"
+	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -14,13 +17,8 @@ import (
 // maxTitleRunes bounds the title of a conversation.
 const maxTitleRunes = 80
 
-// chat implements schema.Chat.
-type chat struct{ *Runtime }
-
-var _ schema.Chat = chat{}
-
 // Send accepts a turn durably and then streams its events from the log.
-func (s chat) Send(ctx context.Context, r schema.SendRequest) iter.Seq2[schema.ChatEvent, error] {
+func (s *Chat) Send(ctx context.Context, r schema.SendRequest) iter.Seq2[schema.ChatEvent, error] {
 	return func(yield func(schema.ChatEvent, error) bool) {
 		accepted, err := s.accept(ctx, r)
 		if err != nil {
@@ -45,7 +43,7 @@ func (s chat) Send(ctx context.Context, r schema.SendRequest) iter.Seq2[schema.C
 
 // follow yields the events of a run from its first one to the terminal one. Of a turn that was accepted earlier, only the
 // terminal one is yielded if the log does not reach back.
-func (s chat) follow(ctx context.Context, a schema.Accepted, before bool) iter.Seq2[schema.Event, error] {
+func (s *Chat) follow(ctx context.Context, a schema.Accepted, before bool) iter.Seq2[schema.Event, error] {
 	return func(yield func(schema.Event, error) bool) {
 		onlyLast := false
 		for e, err := range s.events.Subscribe(ctx, schema.EventQuery{Since: a.Since, RunID: a.RunID}) {
@@ -91,29 +89,29 @@ type intake struct {
 
 // mayBegin reports whether the message may begin a conversation of its id.
 func (in intake) mayBegin() bool {
-	return in.fresh || !strings.HasPrefix(in.ConversationID, conversationPrefix)
+	return in.fresh || !strings.HasPrefix(in.ConversationID, ids.Conversation)
 }
 
 // accept makes the turn durable and queues it, unless the request repeats one that did.
-func (s chat) accept(ctx context.Context, r schema.SendRequest) (schema.Accepted, error) {
-	caller, err := someone(ctx)
+func (s *Chat) accept(ctx context.Context, r schema.SendRequest) (schema.Accepted, error) {
+	caller, err := fault.Someone(ctx)
 	if err != nil {
 		return schema.Accepted{}, err
 	}
-	if a, ok, err := repeated[schema.Accepted](ctx, s.Runtime); ok {
+	if a, ok, err := once.Earlier[schema.Accepted](ctx, s.once); ok {
 		return a, err
 	}
 	in := intake{SendRequest: r, principal: caller.Principal}
 	if err := s.complete(ctx, &in); err != nil {
-		s.keepFailure(ctx, err)
+		s.once.Failure(ctx, err)
 		return schema.Accepted{}, err
 	}
 	if all, ok := s.turns.reserve(); !ok {
-		return schema.Accepted{}, busy("the host has %d turns to finish, which is all that it takes; try again", all)
+		return schema.Accepted{}, fault.Busy("the host has %d turns to finish, which is all that it takes; try again", all)
 	}
-	messageID, added := s.ids.next(messagePrefix), false
-	explain := func(err error) error { return s.fault("accept message", err) }
-	a, err := once(ctx, s.Runtime, explain, func(tx store.Tx) (schema.Accepted, error) {
+	messageID, added := s.ids.Next(ids.Message), false
+	explain := func(err error) error { return fault.Of(s.log, "accept message", err) }
+	a, err := once.Do(ctx, s.once, explain, func(tx store.Tx) (schema.Accepted, error) {
 		tx.OnCommit(func() { added = true })
 		return s.take(tx, in, messageID)
 	})
@@ -124,15 +122,15 @@ func (s chat) accept(ctx context.Context, r schema.SendRequest) (schema.Accepted
 }
 
 // complete decides what the request leaves open: who is spoken to, and the ids.
-func (s chat) complete(ctx context.Context, in *intake) error {
+func (s *Chat) complete(ctx context.Context, in *intake) error {
 	if in.RunID == "" {
-		in.RunID = s.ids.next(runPrefix)
-	} else if !validRunID(in.RunID) {
-		return schema.Invalid("runId", "must be %q and the 26 characters of a lower-case ULID", runPrefix)
+		in.RunID = s.ids.Next(ids.Run)
+	} else if !ids.ValidRun(in.RunID) {
+		return schema.Invalid("runId", "must be %q and the 26 characters of a lower-case ULID", ids.Run)
 	}
 	known := false
 	if in.ConversationID == "" {
-		in.ConversationID, in.fresh = s.ids.next(conversationPrefix), true
+		in.ConversationID, in.fresh = s.ids.Next(ids.Conversation), true
 	} else {
 		_, c, err := s.ownConversation(ctx, in.principal, in.ConversationID)
 		switch {
@@ -142,11 +140,11 @@ func (s chat) complete(ctx context.Context, in *intake) error {
 				in.AgentID = c.AgentID
 			}
 		case !errors.Is(err, store.ErrNotFound):
-			return s.fault("find conversation", err)
+			return fault.Of(s.log, "find conversation", err)
 		}
 	}
 	if !known && !in.mayBegin() {
-		return notFound("conversation", in.ConversationID)
+		return fault.NotFound("conversation", in.ConversationID)
 	}
 	if in.AgentID == "" {
 		d, err := s.Route(ctx, schema.RouteRequest{Message: in.Message, Context: in.Context})
@@ -155,13 +153,10 @@ func (s chat) complete(ctx context.Context, in *intake) error {
 		}
 		in.AgentID, in.route = d.AgentID, &d
 	}
-	if _, ok := s.registry.get(in.AgentID, s.now()); !ok {
-		return notFound("agent", in.AgentID)
-	}
 	return nil
 }
 
-func (s chat) ownConversation(ctx context.Context, principal, id string) (key int64, c schema.ConversationSummary, err error) {
+func (s *Chat) ownConversation(ctx context.Context, principal, id string) (key int64, c schema.ConversationSummary, err error) {
 	err = s.store.View(ctx, func(r store.Reader) error {
 		key, c, err = r.ConversationOf(store.Viewer{Principal: principal}, id)
 		return err
@@ -170,15 +165,15 @@ func (s chat) ownConversation(ctx context.Context, principal, id string) (key in
 }
 
 // take writes the message, the run and the event, and queues the turn when they are durable.
-func (s chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, error) {
+func (s *Chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, error) {
 	var none schema.Accepted
 	if s.closing.Load() {
-		return none, closing()
+		return none, fault.Closing()
 	}
 	a, err := tx.Agent(in.AgentID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return none, notFound("agent", in.AgentID)
+		return none, fault.NotFound("agent", in.AgentID)
 	case err != nil:
 		return none, err
 	case a.Status != schema.AgentRunning:
@@ -197,11 +192,11 @@ func (s chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, e
 		ID: in.RunID, ConversationID: in.ConversationID, AgentID: in.AgentID, Principal: in.principal,
 		Status: schema.RunQueued, MessageID: messageID, QueuedAt: now,
 	}
-	e := runEvent(run, schema.EventQueued)
-	if err := s.appendTo(tx, &e, schema.Queued{Position: ahead, Message: m}); err != nil {
+	since, err := store.Append(tx, runEvent(run, schema.EventQueued), now, schema.Queued{Position: ahead, Message: m})
+	if err != nil {
 		return none, err
 	}
-	since := schema.Cursor{Epoch: e.Cursor.Epoch, Seq: e.Cursor.Seq - 1}
+	since.Seq--
 	run.Since = since.String()
 	if err := tx.InsertRun(key, run); err != nil {
 		if errors.Is(err, store.ErrExists) {
@@ -214,7 +209,7 @@ func (s chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, e
 	}
 	tx.OnCommit(func() {
 		ctx, end := context.WithCancel(s.lifetime)
-		s.turns.add(&turn{run: run, conversation: key, message: m, context: in.Context, ctx: ctx, end: end})
+		s.turns.add(&Turn{Run: run, Message: m, Context: in.Context, chat: s, conversation: key, ctx: ctx, end: end})
 	})
 	return schema.Accepted{
 		RunID: run.ID, ConversationID: in.ConversationID, AgentID: in.AgentID, Message: m, Route: in.route, Position: ahead, Since: since,
@@ -223,11 +218,11 @@ func (s chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, e
 
 // place finds or makes the conversation, carries out what the sender wants of an unfinished turn in it, and returns how many
 // of its turns come before this one.
-func (s chat) place(tx store.Tx, in intake) (key int64, ahead int, err error) {
+func (s *Chat) place(tx store.Tx, in intake) (key int64, ahead int, err error) {
 	key, c, err := tx.ConversationOf(store.Viewer{Principal: in.principal}, in.ConversationID)
 	if errors.Is(err, store.ErrNotFound) {
 		if !in.mayBegin() { // it was deleted a moment ago
-			return 0, 0, notFound("conversation", in.ConversationID)
+			return 0, 0, fault.NotFound("conversation", in.ConversationID)
 		}
 		now := s.now()
 		key, err = tx.InsertConversation(schema.ConversationSummary{
@@ -252,15 +247,15 @@ func (s chat) place(tx store.Tx, in intake) (key int64, ahead int, err error) {
 		}
 		ahead--
 	}
-	if ahead > s.options.MaxWaiting {
-		return 0, 0, busy("conversation %s has %d turns waiting, which is all that it takes; try again when one is over",
+	if ahead > s.maxWaiting {
+		return 0, 0, fault.Busy("conversation %s has %d turns waiting, which is all that it takes; try again when one is over",
 			in.ConversationID, ahead-1)
 	}
 	return key, ahead, s.takeUp(tx, key, c, in)
 }
 
 // takeUp notes what a message changes in its conversation: whom it is with, and that it is not put away any more.
-func (s chat) takeUp(tx store.Tx, key int64, c schema.ConversationSummary, in intake) error {
+func (s *Chat) takeUp(tx store.Tx, key int64, c schema.ConversationSummary, in intake) error {
 	before := c
 	c.AgentID, c.Archived = in.AgentID, false
 	if c.MessageCount == 0 && c.Title == "" {
@@ -274,7 +269,7 @@ func (s chat) takeUp(tx store.Tx, key int64, c schema.ConversationSummary, in in
 }
 
 // cancelFor cancels an unfinished run because of something else that happens in the same transaction.
-func (s chat) cancelFor(tx store.Tx, id, reason string) error {
+func (s *Chat) cancelFor(tx store.Tx, id, reason string) error {
 	run, err := tx.Run(id)
 	if err == nil {
 		_, err = s.endRun(tx, run, schema.RunCancelled, reason, "")
@@ -293,4 +288,12 @@ func title(message string) string {
 		cut = cut[:i]
 	}
 	return cut + "…"
+}
+
+// conversationBusy names the run that is in the way.
+func conversationBusy(conversation, holder string) error {
+	e := schema.Errorf(schema.CodeConversationBusy,
+		"conversation %s is busy with run %s; wait for its end, cancel it, or send with onBusy %q or %q", conversation, holder, schema.BusyEnqueue, schema.BusyInterrupt)
+	e.Details = schema.Object{schema.DetailRunID: holder}
+	return e
 }

@@ -1,8 +1,10 @@
-package local
+// Package fault turns what goes wrong in a runtime into errors of the contract that say nothing of how things are done in it.
+package fault
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/stagehouse/stagehouse/host/store"
@@ -12,18 +14,18 @@ import (
 // busyRetryAfter is when a full queue is likely to have room again.
 const busyRetryAfter = time.Second
 
-// fault turns what went wrong below into an error of the contract that says nothing of how things are done in here; that is
+// Of turns what went wrong below into an error of the contract that says nothing of how things are done in here; that is
 // in its cause and, unless it is only an end, in the log. One that is of the contract already stays as it is.
-func (r *Runtime) fault(doing string, err error) error {
+func Of(log *slog.Logger, doing string, err error) error {
 	var known *schema.Error
 	if err != nil && !errors.As(err, &known) && !ended(err) {
-		r.log.Error("call failed", "doing", doing, "error", err)
+		log.Error("call failed", "doing", doing, "error", err)
 	}
-	return conceal(doing, err)
+	return Conceal(doing, err)
 }
 
-// conceal is fault for who writes its own line to the log.
-func conceal(doing string, err error) error {
+// Conceal is Of for who writes its own line to the log.
+func Conceal(doing string, err error) error {
 	var known *schema.Error
 	code, text := schema.CodeInternal, "something failed inside the host, whose log says what"
 	switch {
@@ -43,21 +45,13 @@ func conceal(doing string, err error) error {
 	return &schema.Error{Code: code, Message: doing + ": " + text, Cause: err}
 }
 
-// unkept conceals what went wrong when a turn was being kept. That its run is over is no failure.
-func unkept(err error) error {
-	if errors.Is(err, errRunOver) {
-		return errRunOver
-	}
-	return conceal("keep the turn", err)
-}
-
 // ended reports that the caller or the runtime was at its end, which is no failure.
 func ended(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, store.ErrClosed)
 }
 
-// underneath is what the log should say of an error that may have been concealed.
-func underneath(err error) error {
+// Underneath is what the log should say of an error that may have been concealed.
+func Underneath(err error) error {
 	var known *schema.Error
 	if errors.As(err, &known) && known.Cause != nil {
 		return errors.Join(err, known.Cause)
@@ -65,45 +59,39 @@ func underneath(err error) error {
 	return err
 }
 
-// notFound is what a missing thing and a hidden one look like.
-func notFound(kind, id string) error {
+// NotFound is what a missing thing and a hidden one look like.
+func NotFound(kind, id string) error {
 	return schema.Errorf(schema.CodeNotFound, "there is no %s %.140q", kind, id)
 }
 
-// orNotFound turns store.ErrNotFound into the error for that thing and everything else into a fault.
-func (r *Runtime) orNotFound(err error, doing, kind, id string) error {
+// OrNotFound turns store.ErrNotFound into the error for that thing and everything else into a fault.
+func OrNotFound(log *slog.Logger, err error, doing, kind, id string) error {
 	if errors.Is(err, store.ErrNotFound) {
-		return notFound(kind, id)
+		return NotFound(kind, id)
 	}
-	return r.fault(doing, err)
+	return Of(log, doing, err)
 }
 
-func closing() error {
+// Closing says that nothing new is taken.
+func Closing() error {
 	return schema.Errorf(schema.CodeUnavailable, "the runtime is closing; try again when the host runs again")
 }
 
-func busy(format string, args ...any) error {
+// Busy says that a queue is full.
+func Busy(format string, args ...any) error {
 	e := schema.Errorf(schema.CodeBusy, format, args...)
 	e.RetryAfter = busyRetryAfter
 	return e
 }
 
-// conversationBusy names the run that is in the way.
-func conversationBusy(conversation, holder string) error {
-	e := schema.Errorf(schema.CodeConversationBusy,
-		"conversation %s is busy with run %s; wait for its end, cancel it, or send with onBusy %q or %q", conversation, holder, schema.BusyEnqueue, schema.BusyInterrupt)
-	e.Details = schema.Object{schema.DetailRunID: holder}
-	return e
-}
-
-// viewer says what the caller of ctx may see.
-func viewer(ctx context.Context) store.Viewer {
+// Viewer says what the caller of ctx may see.
+func Viewer(ctx context.Context) store.Viewer {
 	c := schema.CallerFrom(ctx)
 	return store.Viewer{Principal: c.Principal, Everything: c.Can(schema.ScopeAdmin)}
 }
 
-// someone returns the caller, who must be somebody: what belongs to nobody would be public.
-func someone(ctx context.Context) (schema.Caller, error) {
+// Someone returns the caller, who must be somebody: what belongs to nobody would be public.
+func Someone(ctx context.Context) (schema.Caller, error) {
 	c := schema.CallerFrom(ctx)
 	if c.Principal == "" {
 		return c, schema.Errorf(schema.CodeUnauthenticated, "nobody is known to be calling")
