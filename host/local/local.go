@@ -44,7 +44,7 @@ type Runtime struct {
 	cutOff   context.CancelFunc
 }
 
-// Open opens the database in o.Dir, making it if there is none, ends what was unfinished when the host died, merges the
+// Open opens the store, making the database in o.Dir if there is none, ends what was unfinished when the host died, merges the
 // declared agents and starts those that should run, all at once. An agent that cannot start, or not within
 // Options.StartTimeout, is failed and says why; it does not keep the runtime from opening.
 func Open(ctx context.Context, o Options) (*Runtime, error) {
@@ -52,7 +52,7 @@ func Open(ctx context.Context, o Options) (*Runtime, error) {
 	if err := validateSpecs(o.Agents); err != nil {
 		return nil, err
 	}
-	db, err := sqlite.Open(ctx, filepath.Join(o.Dir, databaseName))
+	db, err := o.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +69,14 @@ func Open(ctx context.Context, o Options) (*Runtime, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return r, nil
+}
+
+// open returns the store that is to be used.
+func (o Options) open(ctx context.Context) (store.Store, error) {
+	if o.Store != nil {
+		return o.Store, nil
+	}
+	return sqlite.Open(ctx, filepath.Join(o.Dir, databaseName))
 }
 
 // begin follows the log, brings what is kept up to date, and starts agents.

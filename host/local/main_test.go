@@ -16,6 +16,7 @@ import (
 	"github.com/stagehouse/stagehouse/host/hosttest"
 	"github.com/stagehouse/stagehouse/host/local"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/store/memory"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -35,6 +36,11 @@ func TestServices(t *testing.T) {
 	hosttest.TestServices(t, func(t *testing.T) schema.Services {
 		return guard.New(open(t, local.Options{}).Services())
 	})
+}
+
+// TestServicesInMemory holds the same runtime to the contract over a store in memory, with nothing in front of it.
+func TestServicesInMemory(t *testing.T) {
+	hosttest.TestRuntime(t, func(t *testing.T) schema.Services { return open(t, local.Options{Store: memory.New()}).Services() })
 }
 
 // patience bounds everything that a test waits for.

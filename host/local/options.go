@@ -11,6 +11,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/host/eventlog"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/host/turns"
 )
 
@@ -27,9 +28,10 @@ const (
 // BuiltinBrain is the provider of the brain that an agent has unless it says otherwise.
 const BuiltinBrain = "builtin"
 
-// Options says how a Runtime is made. Only Dir is needed.
+// Options says how a Runtime is made. Only Dir or Store is needed.
 type Options struct {
 	Dir    string                   // where stagehouse.db is or will be; it must exist
+	Store  store.Store              // kept in this instead, which nobody else uses and the runtime closes; nil = in Dir
 	Agents []AgentSpec              // declared agents; nil = StarterAgents()
 	Brains map[string]brain.Factory // by provider, beside "builtin", which one of them may replace
 	Logger *slog.Logger             // nil = no log

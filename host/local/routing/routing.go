@@ -25,7 +25,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagehouse/stagehouse/host/local/words"
+	"github.com/stagehouse/stagehouse/host/internal/words"
 	"github.com/stagehouse/stagehouse/schema"
 )
 

@@ -2,6 +2,8 @@ package memory
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -14,6 +16,12 @@ func (t *tx) PutAgent(a store.Agent) error {
 	a = cloned(a)
 	if before, ok := t.agents[a.ID]; ok {
 		a.CreatedAt = before.CreatedAt
+	}
+	var err, err2 error
+	a.Metadata, err = copied(a.Metadata)
+	a.Brain.Options, err2 = copied(a.Brain.Options)
+	if err := errors.Join(err, err2); err != nil {
+		return err
 	}
 	a.Declared = false
 	set(t, t.agents, a.ID, a)
@@ -146,6 +154,10 @@ func (t *tx) InsertMemory(m schema.MemoryItem) error {
 	case taken:
 		return store.ErrExists
 	}
+	var err error
+	if m.Metadata, err = copied(m.Metadata); err != nil {
+		return err
+	}
 	m.Tags = slices.Clone(m.Tags)
 	if m.Tags == nil {
 		m.Tags = []string{}
@@ -177,6 +189,18 @@ func (t *tx) EvictMemories(now time.Time, limit int) (int, error) {
 		unset(t, t.memories, m.ID)
 	}
 	return len(old), nil
+}
+
+// copied returns an object of its own, as it is when it has been encoded and decoded.
+func copied(o schema.Object) (own schema.Object, err error) {
+	if o == nil {
+		return nil, nil
+	}
+	b, err := json.Marshal(o)
+	if err == nil {
+		err = json.Unmarshal(b, &own)
+	}
+	return own, err
 }
 
 func expired(m schema.MemoryItem, now time.Time) bool {

@@ -1,8 +1,8 @@
 // Package memory is a store.Store that keeps everything in memory and nothing when the process ends: for runtimes whose state
 // lives elsewhere or need not outlive them, and for tests. Durable means here that it is done.
 //
-// A transaction changes the state in place and can be undone; there is one at a time. What it is given and what it gives out
-// shares nothing that can be changed from outside but the insides of free-form objects, which nobody may change.
+// A transaction changes the state in place and can be undone; there is one at a time. It copies what it is given; the
+// insides of what it gives out must not be changed.
 package memory
 
 import (

@@ -2,12 +2,14 @@ package memory
 
 import (
 	"cmp"
+	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	stems "github.com/stagehouse/stagehouse/host/internal/words"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -43,9 +45,10 @@ func equals(have any, want string) bool {
 		return v == want
 	case bool:
 		return strconv.FormatBool(v) == want
-	case float64:
-		n, err := strconv.ParseFloat(want, 64)
-		return err == nil && n == v
+	case json.Number:
+		n, err := v.Float64()
+		asked, notOne := strconv.ParseFloat(want, 64)
+		return err == nil && notOne == nil && n == asked
 	}
 	return false
 }
@@ -85,19 +88,19 @@ func (s *state) SearchMemories(q store.MemoryQuery) (hits []schema.MemoryHit, er
 	return hits[:min(q.Limit, len(hits))], nil
 }
 
-// wordsOf returns the different words of a text: runs of letters, digits and marks, in lower case, and every character of a
-// script that puts no spaces between words.
+// wordsOf returns the different words of a text, sorted: the stems of runs of letters, digits and marks, and every character of
+// a script that puts no spaces between words.
 func wordsOf(text string) []string {
 	var words []string
 	for _, run := range strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.In(r, unicode.L, unicode.N, unicode.M) }) {
 		from := 0
 		for i, r := range run {
 			if unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) {
-				words = append(words, run[from:i], string(r))
+				words = append(words, stems.Stem(run[from:i]), string(r))
 				from = i + len(string(r))
 			}
 		}
-		words = append(words, run[from:])
+		words = append(words, stems.Stem(run[from:]))
 	}
 	slices.Sort(words)
 	if words = slices.Compact(words); len(words) > 0 && words[0] == "" {

@@ -104,35 +104,6 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-func TestSearchSeesWhatTheViewerMaySee(t *testing.T) {
-	s := open(t, t.TempDir())
-	remember(t, s,
-		schema.MemoryItem{ID: "own", Content: "word one"},
-		schema.MemoryItem{ID: "others", Content: "word two", Principal: "bob"},
-		schema.MemoryItem{ID: "shared", Content: "word three", Principal: "bob", Shared: true},
-		schema.MemoryItem{ID: "aria", Content: "word four", AgentID: "aria"},
-	)
-	for _, c := range []struct {
-		q    store.MemoryQuery
-		want string
-	}{
-		{store.MemoryQuery{Text: "word"}, "aria shared own"},
-		{store.MemoryQuery{Text: "word", AgentID: "nyx"}, "shared own"},
-		{store.MemoryQuery{Text: "word", Viewer: store.Viewer{Principal: "bob"}}, "shared others"},
-		{store.MemoryQuery{Text: "word", Viewer: store.Viewer{Principal: "carol"}}, "shared"},
-		{store.MemoryQuery{Text: "word", Viewer: store.Viewer{Principal: "root", Everything: true}}, "aria shared others own"},
-		{store.MemoryQuery{Text: "s1 alice", Viewer: store.Viewer{Principal: "root", Everything: true}}, ""},
-	} {
-		if got := strings.Join(search(t, s, c.q), " "); got != c.want {
-			t.Errorf("%+v found %q, want %q", c.q, got, c.want)
-		}
-	}
-	update(t, s, func(tx store.Tx) error { return tx.DeleteMemory("own") })
-	if got := strings.Join(search(t, s, store.MemoryQuery{Text: "one"}), " "); got != "" {
-		t.Errorf("a deleted memory was found: %q", got)
-	}
-}
-
 // TestBroadSearchIsBounded asks for words that are everywhere. The rare one must decide, however old its memory is.
 func TestBroadSearchIsBounded(t *testing.T) {
 	s := open(t, t.TempDir())

@@ -139,36 +139,6 @@ func TestLostTransactionIsRetriedSingly(t *testing.T) {
 	})
 }
 
-func TestOrder(t *testing.T) {
-	s := open(t, t.TempDir())
-	var hooks []int
-	var shown []uint64
-	s.Follow(func(events []schema.Event) {
-		for _, e := range events {
-			if len(hooks) < int(e.Cursor.Seq) {
-				t.Errorf("event %d is shown before the hook of its transaction", e.Cursor.Seq)
-			}
-			shown = append(shown, e.Cursor.Seq)
-		}
-	})
-	const n = 1000
-	ops := make([]<-chan error, n)
-	for i := range n {
-		ops[i] = s.Submit(func(tx store.Tx) error {
-			tx.OnCommit(func() { hooks = append(hooks, i) })
-			return tx.AppendEvent(event(i))
-		})
-	}
-	for _, op := range ops {
-		if err := <-op; err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !slices.IsSorted(hooks) || len(hooks) != n || !slices.IsSorted(shown) || len(shown) != n {
-		t.Errorf("%d hooks, %d events; want %d of each, in the order of submission", len(hooks), len(shown), n)
-	}
-}
-
 func TestCancelledUpdateHasNotHappened(t *testing.T) {
 	s := open(t, t.TempDir())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -325,24 +295,6 @@ func TestLockedByAnotherProgram(t *testing.T) {
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func TestReadersSeeWhatHasReturned(t *testing.T) {
-	s := open(t, t.TempDir())
-	var wg sync.WaitGroup
-	for g := range 8 {
-		wg.Go(func() {
-			for i := range 25 {
-				id := fmt.Sprintf("g%d-%d", g, i)
-				update(t, s, func(tx store.Tx) error { return tx.PutAgent(agent(id)) })
-				view(t, s, func(r store.Reader) error {
-					_, err := r.Agent(id)
-					return err
-				})
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // BenchmarkCommit compares commits that many callers share with commits that one caller has to itself; the metric

@@ -10,10 +10,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/stagehouse/stagehouse/host/internal/words"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/local/brain/builtin"
 	"github.com/stagehouse/stagehouse/host/local/mood"
-	"github.com/stagehouse/stagehouse/host/local/words"
 	"github.com/stagehouse/stagehouse/schema"
 )
 

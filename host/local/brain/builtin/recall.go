@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stagehouse/stagehouse/host/internal/words"
 	"github.com/stagehouse/stagehouse/host/local/brain"
-	"github.com/stagehouse/stagehouse/host/local/words"
 	"github.com/stagehouse/stagehouse/schema"
 )
 

@@ -5,9 +5,9 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/stagehouse/stagehouse/host/internal/words"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/local/mood"
-	"github.com/stagehouse/stagehouse/host/local/words"
 )
 
 type intent int

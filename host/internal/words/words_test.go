@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/stagehouse/stagehouse/host/local/words"
+	"github.com/stagehouse/stagehouse/host/internal/words"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
