@@ -138,9 +138,6 @@ func newTestChat(t *testing.T) *Chat {
 	chat, err := New(Options{
 		Store: s, Events: log,
 		Work: func(_ context.Context, t *Turn) (Reply, error) { return Reply{Content: t.Message.Content}, nil },
-		Route: func(context.Context, schema.RouteRequest) (schema.RouteDecision, error) {
-			return schema.RouteDecision{AgentID: "nyx"}, nil
-		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@
 //
 // A runtime makes one Chat, gives it out as its schema.Services.Chat, and closes it with itself:
 //
-//	chat, err := turns.New(turns.Options{Store: s, Events: log, Work: answer, Route: route})
+//	chat, err := turns.New(turns.Options{Store: s, Events: log, Work: answer})
 //
 // Package host/local does so over SQLite; examples/custom-runtime does over host/store/memory. Which agents there are is the
 // runtime's own affair: a Chat reads their status from the store, in the transaction that accepts a message, and has a runtime
@@ -29,8 +29,10 @@ import (
 	"time"
 
 	"github.com/stagehouse/stagehouse/host/eventlog"
+	"github.com/stagehouse/stagehouse/host/internal/fault"
 	"github.com/stagehouse/stagehouse/host/internal/ids"
 	"github.com/stagehouse/stagehouse/host/once"
+	"github.com/stagehouse/stagehouse/host/routing"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -62,12 +64,12 @@ type Reply struct {
 // from its turn returns it.
 var ErrOver = errors.New("the run is over")
 
-// Options says how a Chat is made. Store, Events, Work and Route are needed.
+// Options says how a Chat is made. Store, Events and Work are needed.
 type Options struct {
 	Store  store.Store   // where everything is kept; the agents that may be spoken to are there, too
 	Events *eventlog.Log // of that store
 	Work   Work
-	// Route says who should answer, as schema.Chat.Route has it; see package host/local/routing.
+	// Route says who should answer, as schema.Chat.Route has it; nil = routing.Route, among the agents in the store.
 	Route func(ctx context.Context, r schema.RouteRequest) (schema.RouteDecision, error)
 
 	Logger *slog.Logger     // nil = no log
@@ -101,8 +103,8 @@ var _ schema.Chat = (*Chat)(nil)
 
 // New returns a Chat that waits for messages.
 func New(o Options) (*Chat, error) {
-	if o.Store == nil || o.Events == nil || o.Work == nil || o.Route == nil {
-		return nil, errors.New("make a chat: Store, Events, Work and Route are needed")
+	if o.Store == nil || o.Events == nil || o.Work == nil {
+		return nil, errors.New("make a chat: Store, Events and Work are needed")
 	}
 	s := &Chat{
 		store: o.Store, events: o.Events, work: o.Work, route: o.Route, log: o.Logger, now: o.Now,
@@ -113,6 +115,9 @@ func New(o Options) (*Chat, error) {
 	}
 	if s.now == nil {
 		s.now = func() time.Time { return time.Now().UTC().Round(0).Truncate(time.Microsecond) }
+	}
+	if s.route == nil {
+		s.route = s.routeInStore
 	}
 	s.once, s.ids = once.New(s.store, s.now, s.log), ids.New(s.now)
 	s.turns = newScheduler(orDefault(o.MaxRunning, DefaultMaxRunning), orDefault(o.MaxUnfinished, DefaultMaxUnfinished), s.perform)
@@ -169,6 +174,22 @@ func (s *Chat) Route(ctx context.Context, r schema.RouteRequest) (schema.RouteDe
 		return routedBefore(a), err
 	}
 	return s.route(ctx, r)
+}
+
+// routeInStore decides among the agents in the store, of whom nothing is remembered.
+func (s *Chat) routeInStore(ctx context.Context, r schema.RouteRequest) (schema.RouteDecision, error) {
+	var all []schema.Agent
+	err := s.store.View(ctx, func(rd store.Reader) error {
+		kept, err := rd.Agents()
+		for _, a := range kept {
+			all = append(all, a.Agent)
+		}
+		return err
+	})
+	if err != nil {
+		return schema.RouteDecision{}, fault.Of(s.log, "route message", err)
+	}
+	return routing.Route(r, all, s.Unfinished, nil)
 }
 
 // routedBefore is the decision about a message that was accepted before: it has gone to somebody.

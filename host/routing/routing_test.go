@@ -5,11 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
-	"go.uber.org/goleak"
-
-	"github.com/stagehouse/stagehouse/host/local/routing"
+	"github.com/stagehouse/stagehouse/host/routing"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
