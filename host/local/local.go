@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/stagehouse/stagehouse/host/eventlog"
-	"github.com/stagehouse/stagehouse/host/internal/ids"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/local/brain/builtin"
+	"github.com/stagehouse/stagehouse/host/memories"
 	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/host/store/sqlite"
@@ -38,7 +38,7 @@ type Runtime struct {
 	chat     *turns.Chat
 	once     *once.Keeper
 	makers   map[string]*maker // of brains, by provider
-	ids      *ids.Maker
+	memory   *memories.Memory
 	closing  atomic.Bool
 	lifetime context.Context // of brains in the making: it ends when Close has given up on them
 	cutOff   context.CancelFunc
@@ -59,7 +59,7 @@ func Open(ctx context.Context, o Options) (*Runtime, error) {
 	factories := map[string]brain.Factory{BuiltinBrain: builtin.New}
 	maps.Copy(factories, o.Brains)
 	r := &Runtime{options: o, log: o.Logger, store: db, registry: newRegistry(), makers: newMakers(factories)}
-	r.ids, r.once = ids.New(r.now), once.New(db, r.now, o.Logger)
+	r.once, r.memory = once.New(db, r.now, o.Logger), memories.New(db, r.now, o.Logger)
 	r.lifetime, r.cutOff = context.WithCancel(context.WithoutCancel(ctx))
 	if err := r.begin(ctx); err != nil {
 		r.cutOff()
@@ -121,7 +121,7 @@ func (r *Runtime) startAll(ctx context.Context, ids []string) error {
 
 // Services returns the four services.
 func (r *Runtime) Services() schema.Services {
-	return schema.Services{Agents: agents{r}, Chat: r.chat, Memory: memory{r}, Events: r.events}
+	return schema.Services{Agents: agents{r}, Chat: r.chat, Memory: r.memory, Events: r.events}
 }
 
 // now is the time that everything here is told by: UTC, and exactly what the store gives back.

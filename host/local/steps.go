@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/stagehouse/stagehouse/host/internal/ids"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/local/mood"
 	"github.com/stagehouse/stagehouse/host/store"
@@ -55,7 +54,7 @@ func (p *performance) act(a brain.Action) error {
 	var item *schema.MemoryItem
 	if a.Store != nil {
 		item = &schema.MemoryItem{
-			ID: p.ids.Next(ids.Memory), AgentID: p.turn.Run.AgentID, Principal: p.turn.Run.Principal,
+			ID: p.memory.NewID(), AgentID: p.turn.Run.AgentID, Principal: p.turn.Run.Principal,
 			Content: clip(text(a.Store.Content), schema.MaxMemoryBytes), Metadata: a.Store.Metadata, CreatedAt: p.now(),
 			Tags: []string{}, Importance: schema.DefaultImportance,
 		}
@@ -63,7 +62,7 @@ func (p *performance) act(a brain.Action) error {
 	}
 	return p.turn.Keep(func(tx store.Tx) error {
 		if item != nil {
-			if err := p.keepMemory(tx, *item); err != nil {
+			if err := p.memory.Keep(tx, *item); err != nil {
 				return fmt.Errorf("store memory: %w", err)
 			}
 		}

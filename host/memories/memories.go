@@ -1,7 +1,10 @@
-package local
+// Package memories is what agents remember: it implements the whole of schema.Memory over a store.Store, for any runtime whose
+// agents are in that store.
+package memories
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -14,19 +17,30 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// memory implements schema.Memory.
-type memory struct{ *Runtime }
+// Memory implements schema.Memory. All methods are safe for concurrent use.
+type Memory struct {
+	store store.Store
+	once  *once.Keeper
+	log   *slog.Logger
+	now   func() time.Time
+	ids   *ids.Maker
+}
 
-var _ schema.Memory = memory{}
+var _ schema.Memory = (*Memory)(nil)
+
+// New returns the memories in a store. It tells the time by now, and says in log what of the store fails.
+func New(s store.Store, now func() time.Time, log *slog.Logger) *Memory {
+	return &Memory{store: s, once: once.New(s, now, log), log: log, now: now, ids: ids.New(now)}
+}
 
 // Store remembers m for an agent, which need not be running.
-func (s memory) Store(ctx context.Context, m schema.NewMemory) (schema.MemoryItem, error) {
+func (s *Memory) Store(ctx context.Context, m schema.NewMemory) (schema.MemoryItem, error) {
 	caller, err := fault.Someone(ctx)
 	if err != nil {
 		return schema.MemoryItem{}, err
 	}
 	item := schema.MemoryItem{
-		ID: s.ids.Next(ids.Memory), AgentID: m.AgentID, Principal: caller.Principal, Shared: m.Shared,
+		ID: s.NewID(), AgentID: m.AgentID, Principal: caller.Principal, Shared: m.Shared,
 		Content: m.Content, Metadata: m.Metadata, CreatedAt: s.now(), Tags: paging.OrNone(slices.Clone(m.Tags)),
 		Importance: schema.DefaultImportance, ExpiresAt: m.ExpiresAt,
 	}
@@ -45,33 +59,37 @@ func (s memory) Store(ctx context.Context, m schema.NewMemory) (schema.MemoryIte
 		if expired(item, s.now()) {
 			return schema.MemoryItem{}, schema.Invalid("expiresAt", "must be in the future; it is %s now", s.now().Format(time.RFC3339))
 		}
-		return item, s.keepMemory(tx, item)
+		return item, s.Keep(tx, item)
 	})
 }
 
 // tidyingMemories is how many memories that have expired are deleted with each that is kept.
 const tidyingMemories = 16
 
-// keepMemory keeps a memory, and deletes some that have expired.
-func (r *Runtime) keepMemory(tx store.Tx, item schema.MemoryItem) error {
-	if _, err := tx.EvictMemories(r.now(), tidyingMemories); err != nil {
+// Keep keeps a memory of a principal as part of what is done in tx, for an agent that
+// remembers something by itself. It deletes some that have expired.
+func (s *Memory) Keep(tx store.Tx, m schema.MemoryItem) error {
+	if _, err := tx.EvictMemories(s.now(), tidyingMemories); err != nil {
 		return err
 	}
-	return tx.InsertMemory(item)
+	return tx.InsertMemory(m)
 }
+
+// NewID returns the id of a memory that is to be kept.
+func (s *Memory) NewID() string { return s.ids.Next(ids.Memory) }
 
 func expired(m schema.MemoryItem, now time.Time) bool {
 	return m.ExpiresAt != nil && !m.ExpiresAt.After(now)
 }
 
 // Search returns memories that share a word with the text, best first, or the newest where there is none.
-func (s memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schema.MemoryHit, err error) {
+func (s *Memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schema.MemoryHit, err error) {
 	limit := schema.PageSize(q.Limit)
 	if q.Limit == 0 {
 		limit = schema.DefaultSearchLimit
 	}
 	if q.AgentID != "" {
-		if _, err := agents(s).Get(ctx, q.AgentID); err != nil {
+		if err := s.known(ctx, q.AgentID); err != nil {
 			return nil, err
 		}
 	}
@@ -97,8 +115,17 @@ func (s memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schema
 	return hits, nil
 }
 
+// known returns CodeNotFound unless there is such an agent.
+func (s *Memory) known(ctx context.Context, agentID string) error {
+	err := s.store.View(ctx, func(r store.Reader) error {
+		_, err := r.Agent(agentID)
+		return err
+	})
+	return fault.OrNotFound(s.log, err, "search memories", "agent", agentID)
+}
+
 // Get returns one memory of the agent, or of any.
-func (s memory) Get(ctx context.Context, agentID, id string) (item schema.MemoryItem, err error) {
+func (s *Memory) Get(ctx context.Context, agentID, id string) (item schema.MemoryItem, err error) {
 	err = s.store.View(ctx, func(r store.Reader) error {
 		item, err = s.visibleMemory(ctx, r, agentID, id)
 		return err
@@ -110,7 +137,7 @@ func (s memory) Get(ctx context.Context, agentID, id string) (item schema.Memory
 }
 
 // Delete forgets one memory of the agent.
-func (s memory) Delete(ctx context.Context, agentID, id string) error {
+func (s *Memory) Delete(ctx context.Context, agentID, id string) error {
 	err := s.store.Update(ctx, func(tx store.Tx) error {
 		item, err := s.visibleMemory(ctx, tx, agentID, id)
 		if err != nil {
@@ -125,7 +152,7 @@ func (s memory) Delete(ctx context.Context, agentID, id string) error {
 	return fault.OrNotFound(s.log, err, "delete memory", "memory", id)
 }
 
-func (s memory) visibleMemory(ctx context.Context, r store.Reader, agentID, id string) (schema.MemoryItem, error) {
+func (s *Memory) visibleMemory(ctx context.Context, r store.Reader, agentID, id string) (schema.MemoryItem, error) {
 	item, err := r.Memory(id)
 	if err != nil {
 		return item, err
