@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -139,6 +140,53 @@ type AgentPatch struct {
 	Metadata    Field[Object]   `json:"metadata,omitzero"`
 	// IfRevision, when not 0, makes the update fail with CodeRevisionMismatch unless the agent has that revision.
 	IfRevision int64 `json:"-"`
+}
+
+// Agent returns a new agent that is stopped, of revision 1, with what is left out filled in. It has no times yet, and nothing
+// in it is shared with n.
+func (n NewAgent) Agent(defaultBrain Brain) Agent {
+	a := AgentPatch{
+		Name: Set(n.Name), Description: Set(n.Description), Skills: Set(n.Skills), Persona: Set(n.Persona), Brain: Set(n.Brain), Metadata: Set(n.Metadata),
+	}.Apply(Agent{ID: n.ID, Status: AgentStopped, Revision: 1}, defaultBrain)
+	if a.Name == "" {
+		a.Name = a.ID
+	}
+	if a.Brain.Provider == "" {
+		a.Brain.Provider = defaultBrain.Provider
+	}
+	if len(a.Brain.Options) == 0 && a.Brain.Provider == defaultBrain.Provider {
+		a.Brain.Options = defaultBrain.Options.Clone()
+	}
+	return a
+}
+
+// Apply returns a with the mutable fields as p says, whatever p.IfRevision. The revision and the time of the change are the
+// runtime's affair. Nothing in the result is shared with p.
+func (p AgentPatch) Apply(a Agent, defaultBrain Brain) Agent {
+	a.Name = p.Name.Apply(a.Name, a.ID)
+	a.Description = p.Description.Apply(a.Description, "")
+	a.Skills = slices.Clone(p.Skills.Apply(a.Skills, []string{}))
+	if a.Skills == nil {
+		a.Skills = []string{}
+	}
+	a.Persona = p.Persona.Apply(a.Persona, "")
+	a.Brain = p.Brain.Apply(a.Brain, defaultBrain)
+	a.Brain.Options = a.Brain.Options.Clone()
+	a.Metadata = p.Metadata.Apply(a.Metadata, nil).Clone()
+	return a
+}
+
+// Differs reports whether one of the mutable fields of a is another than in b. Objects are the same when they are as JSON.
+func (a Agent) Differs(b Agent) bool {
+	return a.Name != b.Name || a.Description != b.Description || a.Persona != b.Persona ||
+		!slices.Equal(a.Skills, b.Skills) || !sameJSON(a.Brain, b.Brain) || !sameJSON(a.Metadata, b.Metadata)
+}
+
+// sameJSON compares values that are equal when their encodings are: encoding/json sorts the members of objects.
+func sameJSON(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && string(x) == string(y)
 }
 
 // Agents is the life of the agents of a runtime.

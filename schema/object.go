@@ -40,6 +40,34 @@ func (o Object) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any(o))
 }
 
+// Clone returns a copy with nothing in it shared; nil for nil.
+func (o Object) Clone() Object {
+	if o == nil {
+		return nil
+	}
+	out := make(Object, len(o))
+	for k, v := range o {
+		out[k] = cloneValue(v)
+	}
+	return out
+}
+
+func cloneValue(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return map[string]any(Object(v).Clone())
+	case Object:
+		return v.Clone()
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = cloneValue(v[i])
+		}
+		return out
+	}
+	return v
+}
+
 // validText reports whether every string in a decoded JSON value is valid UTF-8.
 func validText(v any) bool {
 	switch v := v.(type) {

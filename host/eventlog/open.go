@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )

@@ -2,12 +2,11 @@ package local
 
 import (
 	"context"
-	"slices"
 
-	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/once"
-	"github.com/stagehouse/stagehouse/host/paging"
+	"github.com/stagehouse/stagehouse/host/roster"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -19,16 +18,16 @@ var _ schema.Agents = agents{}
 
 // List returns one page of agents ordered by id. Its cursor holds the last id of the page before.
 func (s agents) List(_ context.Context, q schema.AgentQuery) (schema.AgentPage, error) {
-	last, err := paging.AgentList.Place(q.Cursor)
+	last, err := roster.AgentList.Place(q.Cursor)
 	if err != nil {
 		return schema.AgentPage{}, err
 	}
 	limit := schema.PageSize(q.Limit)
 	page := s.registry.after(last, limit+1, s.now(), func(a *schema.Agent) bool {
-		return paging.Selects(q, a)
+		return roster.Selects(q, *a)
 	})
 	if len(page) > limit {
-		return schema.AgentPage{Agents: page[:limit], NextCursor: paging.AgentList.Cursor(page[limit-1].ID)}, nil
+		return schema.AgentPage{Agents: page[:limit], NextCursor: roster.AgentList.Cursor(page[limit-1].ID)}, nil
 	}
 	return schema.AgentPage{Agents: page}, nil
 }
@@ -70,18 +69,9 @@ func (s agents) change(tx store.Tx, id string, p schema.AgentPatch, patched brai
 	if err != nil {
 		return a, err
 	}
-	if p.IfRevision != 0 && p.IfRevision != a.Revision {
-		return a, schema.Errorf(schema.CodeRevisionMismatch,
-			"agent %s has revision %d and not %d; read it again and repeat the change", id, a.Revision, p.IfRevision)
-	}
-	before := a.Agent
-	apply(&a.Agent, p)
-	if sameFields(before, a.Agent) {
-		return a, nil
-	}
-	a.Revision++
-	a.UpdatedAt = s.now()
-	if err := tx.PutAgent(a); err != nil {
+	before := a.Revision
+	a, err = roster.Patch(tx, a, p, schema.Brain{Provider: BuiltinBrain}, s.now())
+	if err != nil || a.Revision == before {
 		return a, err
 	}
 	tx.OnCommit(func() {
@@ -90,16 +80,5 @@ func (s agents) change(tx store.Tx, id string, p schema.AgentPatch, patched brai
 			s.registry.setBrain(id, patched)
 		}
 	})
-	return a, s.appendEvent(tx, schema.Event{Type: schema.EventUpdated, AgentID: id}, schema.Updated{Revision: a.Revision})
-}
-
-// apply changes the mutable fields as p says. Nothing stays shared with p.
-func apply(a *schema.Agent, p schema.AgentPatch) {
-	a.Name = p.Name.Apply(a.Name, a.ID)
-	a.Description = p.Description.Apply(a.Description, "")
-	a.Skills = slices.Clone(p.Skills.Apply(a.Skills, []string{}))
-	a.Persona = p.Persona.Apply(a.Persona, "")
-	a.Brain = p.Brain.Apply(a.Brain, schema.Brain{Provider: BuiltinBrain})
-	a.Brain.Options = cloneObject(a.Brain.Options)
-	a.Metadata = cloneObject(p.Metadata.Apply(a.Metadata, nil))
+	return a, nil
 }

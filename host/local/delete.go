@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 
-	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/once"
+	"github.com/stagehouse/stagehouse/host/roster"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -38,11 +39,8 @@ func (s agents) drop(tx store.Tx, id string, ifRevision int64) error {
 	switch {
 	case err != nil:
 		return err
-	case a.Declaration != nil:
-		return declared(id)
-	case ifRevision != 0 && ifRevision != a.Revision:
-		return schema.Errorf(schema.CodeRevisionMismatch,
-			"agent %s has revision %d and not %d; read it again and decide again", id, a.Revision, ifRevision)
+	case roster.Deletable(a, ifRevision) != nil:
+		return roster.Deletable(a, ifRevision)
 	case a.Status == schema.AgentStarting:
 		return illegal(id, "deleted", a.Status)
 	case s.registry.moving(id) != nil:
@@ -51,15 +49,6 @@ func (s agents) drop(tx store.Tx, id string, ifRevision int64) error {
 	if err := s.chat.CancelRuns(tx, id, schema.ReasonAgentStopped); err != nil {
 		return err
 	}
-	if err := tx.DeleteAgent(id); err != nil {
-		return err
-	}
 	tx.OnCommit(func() { s.registry.remove(id) })
-	return s.appendEvent(tx, schema.Event{Type: schema.EventDeleted, AgentID: id}, schema.Deleted{Revision: a.Revision})
-}
-
-// declared says why an agent of the configuration stays. One that is there because nothing is declared is declared, too.
-func declared(id string) error {
-	return schema.Errorf(schema.CodeFailedPrecondition,
-		"agent %s is declared in the configuration and cannot be deleted here; remove it there, or stop it", id)
+	return roster.Delete(tx, a, ifRevision, s.now())
 }

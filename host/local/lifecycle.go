@@ -5,9 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/once"
+	"github.com/stagehouse/stagehouse/host/roster"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -224,18 +225,11 @@ func (r *Runtime) setStatus(tx store.Tx, a store.Agent, to schema.AgentStatus, r
 
 // move is setStatus for who goes on with the agent as it is then.
 func (r *Runtime) move(tx store.Tx, a store.Agent, to schema.AgentStatus, reason string) (store.Agent, error) {
-	from := a.Status
-	a.Status, a.StatusReason = to, ""
-	if to == schema.AgentFailed {
-		a.StatusReason = reason
+	a, err := roster.Become(tx, a, to, reason, r.now())
+	if err == nil {
+		tx.OnCommit(func() { r.registry.put(a) })
 	}
-	a.Revision++
-	a.UpdatedAt = r.now()
-	if err := r.remember(tx, a); err != nil {
-		return a, err
-	}
-	return a, r.appendEvent(tx, schema.Event{Type: schema.EventStatus, AgentID: a.ID},
-		schema.StatusChange{Status: to, Previous: from, Reason: reason, Revision: a.Revision})
+	return a, err
 }
 
 // remember keeps a, and shows it when that is durable.

@@ -124,8 +124,8 @@ func (r *Runtime) Services() schema.Services {
 	return schema.Services{Agents: agents{r}, Chat: r.chat, Memory: r.memory, Events: r.events}
 }
 
-// now is the time that everything here is told by: UTC, and exactly what the store gives back.
-func (r *Runtime) now() time.Time { return r.options.Now().UTC().Round(0).Truncate(time.Microsecond) }
+// now is the time that everything here is told by.
+func (r *Runtime) now() time.Time { return store.Clock(r.options.Now)() }
 
 // Close takes nothing new, finishes the turns that were accepted until ctx is done, cancels the rest, visibly, and closes
 // the database. Agents run again when the runtime is opened again. It is idempotent.

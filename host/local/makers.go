@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/schema"
 )

@@ -150,35 +150,7 @@ func present(a store.Agent, now time.Time) schema.Agent {
 	if out.Skills == nil {
 		out.Skills = []string{}
 	}
-	out.Metadata = cloneObject(a.Metadata)
-	out.Brain.Options = cloneObject(a.Brain.Options)
+	out.Metadata = a.Metadata.Clone()
+	out.Brain.Options = a.Brain.Options.Clone()
 	return out
-}
-
-// cloneObject copies an object and everything in it.
-func cloneObject(o schema.Object) schema.Object {
-	if o == nil {
-		return nil
-	}
-	out := make(schema.Object, len(o))
-	for k, v := range o {
-		out[k] = cloneValue(v)
-	}
-	return out
-}
-
-func cloneValue(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		return map[string]any(cloneObject(v))
-	case schema.Object:
-		return cloneObject(v)
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = cloneValue(v[i])
-		}
-		return out
-	}
-	return v
 }

@@ -129,19 +129,13 @@ func (s AgentSpec) merge(a store.Agent) (_ store.Agent, changed bool, err error)
 	if a.Declaration, err = json.Marshal(s); err != nil {
 		return a, false, fmt.Errorf("keep the declaration of agent %s: %w", s.ID, err)
 	}
-	return a, !sameFields(before, a.Agent), nil
+	return a, a.Differs(before), nil
 }
 
 func take(value *string, declared, last string, known bool) {
 	if !known || declared != last {
 		*value = declared
 	}
-}
-
-// sameFields compares the mutable fields.
-func sameFields(a, b schema.Agent) bool {
-	return a.Name == b.Name && a.Description == b.Description && a.Persona == b.Persona &&
-		slices.Equal(a.Skills, b.Skills) && sameJSON(a.Brain, b.Brain) && sameJSON(a.Metadata, b.Metadata)
 }
 
 // sameJSON compares values that are equal when their encodings are: encoding/json sorts the members of objects.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/internal/ids"
 	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/paging"
@@ -28,8 +28,9 @@ type Memory struct {
 
 var _ schema.Memory = (*Memory)(nil)
 
-// New returns the memories in a store. It tells the time by now, and says in log what of the store fails.
+// New returns the memories in a store. It tells the time by now, nil = time.Now, and says in log what of the store fails.
 func New(s store.Store, now func() time.Time, log *slog.Logger) *Memory {
+	now = store.Clock(now)
 	return &Memory{store: s, once: once.New(s, now, log), log: log, now: now, ids: ids.New(now)}
 }
 

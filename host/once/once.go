@@ -23,7 +23,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -38,10 +38,10 @@ type Keeper struct {
 	log   *slog.Logger
 }
 
-// New returns a keeper that tells by now how old an outcome is. What it cannot keep, although nothing depends on it, it says in
+// New returns a keeper that tells by now, nil = time.Now, how old an outcome is. What it cannot keep, although nothing depends on it, it says in
 // log.
 func New(s store.Store, now func() time.Time, log *slog.Logger) *Keeper {
-	return &Keeper{store: s, now: now, log: log}
+	return &Keeper{store: s, now: store.Clock(now), log: log}
 }
 
 // outcome is what came of a request, as it is kept.

@@ -6,7 +6,6 @@ package paging
 
 import (
 	"encoding/base64"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -15,9 +14,6 @@ import (
 
 // List names what a cursor is a place in.
 type List string
-
-// AgentList is the list of the agents, ordered by id.
-const AgentList List = "agents"
 
 // Cursor returns the place after which the next page of the list begins, as clients pass it back.
 func (l List) Cursor(place string) string {
@@ -72,30 +68,4 @@ func OrNone[T any](list []T) []T {
 		return []T{}
 	}
 	return list
-}
-
-// Agents returns a page of agents that are ordered by id, as schema.Agents.List has it.
-func Agents(all []schema.Agent, q schema.AgentQuery) (schema.AgentPage, error) {
-	last, err := AgentList.Place(q.Cursor)
-	if err != nil {
-		return schema.AgentPage{}, err
-	}
-	page, limit := schema.AgentPage{Agents: []schema.Agent{}}, schema.PageSize(q.Limit)
-	for _, a := range all {
-		switch {
-		case q.Cursor != "" && a.ID <= last || !Selects(q, &a):
-		case len(page.Agents) == limit:
-			page.NextCursor = AgentList.Cursor(page.Agents[limit-1].ID)
-			return page, nil
-		default:
-			page.Agents = append(page.Agents, a)
-		}
-	}
-	return page, nil
-}
-
-// Selects reports whether a query is about an agent, whatever the page.
-func Selects(q schema.AgentQuery, a *schema.Agent) bool {
-	return (q.Status == "" || q.Status == a.Status) &&
-		(q.Skill == "" || slices.ContainsFunc(a.Skills, func(have string) bool { return strings.EqualFold(have, q.Skill) }))
 }

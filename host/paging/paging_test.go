@@ -2,7 +2,6 @@ package paging_test
 
 import (
 	"math"
-	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -13,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const agents, messages, conversations = paging.AgentList, paging.List("messages"), paging.List("conversations")
+const agents, messages, conversations = paging.List("agents"), paging.List("messages"), paging.List("conversations")
 
 func TestCursorsComeBack(t *testing.T) {
 	for _, id := range []string{"a", "nyx", "a.b_c~d:e-f"} {
@@ -40,34 +39,5 @@ func TestCursorsThatNobodyGave(t *testing.T) {
 		if n, err := conversations.Number(c); schema.CodeOf(err) != schema.CodeInvalidArgument {
 			t.Errorf("%q is the number %d, %v", c, n, err)
 		}
-	}
-}
-
-// TestPagesOfAgents walks through a list with a filter: every agent comes once, in order, and the end has no cursor.
-func TestPagesOfAgents(t *testing.T) {
-	all := []schema.Agent{
-		{ID: "a", Skills: []string{"Sewing"}}, {ID: "b"}, {ID: "c", Skills: []string{"sewing"}}, {ID: "d", Skills: []string{"x", "SEWING"}},
-	}
-	for limit, pages := range map[int]int{1: 3, 2: 2, 3: 1, 0: 1} {
-		q, seen, n := schema.AgentQuery{Skill: "sewing", Limit: limit}, []string{}, 0
-		for {
-			page, err := paging.Agents(all, q)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, a := range page.Agents {
-				seen = append(seen, a.ID)
-			}
-			n++
-			if q.Cursor = page.NextCursor; q.Cursor == "" {
-				break
-			}
-		}
-		if !slices.Equal(seen, []string{"a", "c", "d"}) || n != pages {
-			t.Errorf("limit %d: %v in %d pages, want a, c and d in %d", limit, seen, n, pages)
-		}
-	}
-	if _, err := paging.Agents(all, schema.AgentQuery{Cursor: "b"}); schema.CodeOf(err) != schema.CodeInvalidArgument {
-		t.Errorf("a cursor that nobody gave: %v", err)
 	}
 }

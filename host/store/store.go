@@ -131,7 +131,7 @@ type Agent struct {
 	schema.Agent           // with the emotion as it was at EmotionAt
 	EmotionAt    time.Time // zero = it never felt anything
 	Desired      bool      // whether it should run when the host does
-	Declaration  []byte    // that was last merged, as JSON; nil = it is not declared. Of schema.Agent.Declared nothing is kept
+	Declaration  []byte    // that was last merged, as JSON; nil = it is not declared. schema.Agent.Declared says which when it is read
 }
 
 // Viewer is who looks: what belongs to nobody else, or to anybody at all.
@@ -181,9 +181,18 @@ type MemoryQuery struct {
 	MinImportance float64
 }
 
+// Clock returns a clock that tells times as every store gives them back: in UTC, to the microsecond, and without more. now nil
+// = time.Now.
+func Clock(now func() time.Time) func() time.Time {
+	if now == nil {
+		now = time.Now
+	}
+	return func() time.Time { return now().UTC().Round(0).Truncate(time.Microsecond) }
+}
+
 // Append appends an event of that time with that payload, and returns its place.
 func Append(tx Tx, e schema.Event, at time.Time, payload any) (schema.Cursor, error) {
-	e.Time, e.Payload = at, schema.NewPayload(payload)
+	e.Time, e.Payload = at.UTC(), schema.NewPayload(payload)
 	err := tx.AppendEvent(&e)
 	return e.Cursor, err
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/internal/ids"
 	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/store"

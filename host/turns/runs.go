@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/internal/ids"
 	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/paging"

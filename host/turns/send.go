@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/internal/ids"
 	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/store"

@@ -29,7 +29,7 @@ import (
 	"time"
 
 	"github.com/stagehouse/stagehouse/host/eventlog"
-	"github.com/stagehouse/stagehouse/host/internal/fault"
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/internal/ids"
 	"github.com/stagehouse/stagehouse/host/once"
 	"github.com/stagehouse/stagehouse/host/routing"
@@ -73,7 +73,7 @@ type Options struct {
 	Route func(ctx context.Context, r schema.RouteRequest) (schema.RouteDecision, error)
 
 	Logger *slog.Logger     // nil = no log
-	Now    func() time.Time // nil = time.Now, in UTC and to the microsecond
+	Now    func() time.Time // nil = time.Now
 
 	MaxRunning    int           // turns at work at once; 0 = DefaultMaxRunning
 	MaxWaiting    int           // turns of one conversation that wait behind the one at work; 0 = DefaultMaxWaiting
@@ -107,14 +107,11 @@ func New(o Options) (*Chat, error) {
 		return nil, errors.New("make a chat: Store, Events and Work are needed")
 	}
 	s := &Chat{
-		store: o.Store, events: o.Events, work: o.Work, route: o.Route, log: o.Logger, now: o.Now,
+		store: o.Store, events: o.Events, work: o.Work, route: o.Route, log: o.Logger, now: store.Clock(o.Now),
 		maxWaiting: orDefault(o.MaxWaiting, DefaultMaxWaiting), timeout: orDefault(o.Timeout, DefaultTimeout),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
-	}
-	if s.now == nil {
-		s.now = func() time.Time { return time.Now().UTC().Round(0).Truncate(time.Microsecond) }
 	}
 	if s.route == nil {
 		s.route = s.routeInStore

@@ -23,7 +23,7 @@ func (t *tx) PutAgent(a store.Agent) error {
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
-	a.Declared = false
+	a.Declared = a.Declaration != nil
 	set(t, t.agents, a.ID, a)
 	return nil
 }

@@ -18,6 +18,7 @@ func scanAgent(row scanner) (store.Agent, error) {
 	err := row.Scan(&a.ID, &a.Name, &a.Description, &a.Status, &a.StatusReason, nested{&a.Skills}, nested{&a.Brain}, &a.Persona,
 		nested{&a.Metadata}, nested{&a.Emotion}, &felt, &a.Revision, &a.Desired, &declared, &created, &updated)
 	a.EmotionAt, a.CreatedAt, a.UpdatedAt, a.Declaration = timeAt(felt), timeAt(created), timeAt(updated), declared
+	a.Declared = declared != nil
 	return a, err
 }
 

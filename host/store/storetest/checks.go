@@ -19,7 +19,7 @@ func agentIsKeptWhole(t *testing.T, s store.Store) {
 	a.Brain.Options = schema.Object{"model": "x"}
 	a.Metadata = schema.Object{"deep": map[string]any{"list": []any{"a", true, nil}}}
 	a.Emotion, a.EmotionAt = schema.Emotion{Name: "happy", Intensity: 0.5, Valence: 0.25, Arousal: 0.125}, noon.Add(time.Second)
-	a.Declaration = []byte(`{"id":"nyx"}`)
+	a.Declaration, a.Declared = []byte(`{"id":"nyx"}`), true
 	update(t, s, func(tx store.Tx) error { return tx.PutAgent(agent("nyx")) })
 	update(t, s, func(tx store.Tx) error { return tx.PutAgent(a) })
 	view(t, s, func(r store.Reader) error {

@@ -1,4 +1,4 @@
-// Command runtime is a host for a runtime of your own, with the API server built in.
+// Command custom-runtime is a host for a runtime of its own, with the API server built in.
 package main
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/stagehouse/stagehouse/extension/api"
 	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/config"
-	"github.com/stagehouse/stagehouse/host/local"
 	"github.com/stagehouse/stagehouse/host/token"
+	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/problem"
 	"github.com/stagehouse/stagehouse/sdk"
 )
@@ -79,7 +79,9 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*host.Host
 	if _, _, err := tokens.EnsureAdmin(); err != nil {
 		return nil, errors.Join(err, data.Close())
 	}
-	runtime, err := local.Open(ctx, local.Options{Dir: data.Path(), Logger: log}) // yours goes here
+	runtime, err := Open(ctx, log, // yours goes here
+		schema.NewAgent{ID: "nyx", Name: "Nyx", Skills: []string{"programming", "security"}},
+		schema.NewAgent{ID: "aria", Name: "Aria", Skills: []string{"writing", "empathy"}})
 	if err != nil {
 		return nil, errors.Join(err, data.Close())
 	}

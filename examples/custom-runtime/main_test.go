@@ -93,12 +93,23 @@ func address(t *testing.T, data string) string {
 
 // TestDocsShowThisSource keeps the chapter for owners of runtimes true.
 func TestDocsShowThisSource(t *testing.T) {
-	source, err := os.ReadFile("main.go")
+	chapter, err := os.ReadFile(filepath.Join("..", "..", "docs", "runtimes.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	chapter, err := os.ReadFile(filepath.Join("..", "..", "docs", "runtimes.md"))
-	if err != nil || !strings.Contains(string(chapter), "```go\n"+string(source)+"```\n") {
-		t.Errorf("docs/runtimes.md does not show examples/runtime/main.go as it is (%v)", err)
+	for _, file := range []string{"main.go", "runtime.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(chapter), "```go\n"+string(source)+"```\n") {
+			t.Errorf("docs/runtimes.md does not show %s as it is (%v)", file, err)
+		}
+	}
+	source, err := os.ReadFile("runtime_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, test, _ := strings.Cut(string(chapter), "```go\nfunc TestRuntime(")
+	test, _, _ = strings.Cut(test, "```")
+	if test == "" || !strings.Contains(string(source), test) {
+		t.Errorf("docs/runtimes.md shows a test that is not in runtime_test.go: %q", test)
 	}
 }

@@ -1,4 +1,6 @@
-// Package fault turns what goes wrong in a runtime into errors of the contract that say nothing of how things are done in it.
+// Package fault turns what goes wrong in a runtime into errors of the contract (schema.Error) that say nothing of how things
+// are done in it. Those who call a runtime are told the code, what was being done, and what to do next; what happened
+// underneath is for whoever runs it, and stands in the cause and in the log.
 package fault
 
 import (
