@@ -39,23 +39,19 @@ func TestTheProgramServes(t *testing.T) {
 	go func() { exited <- c.Wait() }()
 	defer func() { _ = c.Process.Kill() }()
 
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address(t, data)+"/api/agents", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	at := "http://" + address(t, data)
 	token, err := os.ReadFile(filepath.Join(data, "api-token"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
+	if status, body := get(t, at+"/api/agents", strings.TrimSpace(string(token))); status != http.StatusOK || !strings.Contains(body, `"id":"nyx"`) {
+		t.Errorf("%d: %s", status, body)
 	}
-	defer resp.Body.Close()
-	if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), `"id":"nyx"`) {
-		t.Errorf("%s: %s, %v", resp.Status, body, err)
+	if status, body := get(t, at+"/api/memory/search?q=x", strings.TrimSpace(string(token))); status != http.StatusNotImplemented || !strings.Contains(body, "memory") {
+		t.Errorf("memories, which are not offered: %d: %s", status, body)
+	}
+	if status, body := get(t, at+"/openapi.json", ""); status != http.StatusOK || strings.Contains(body, `"/api/memory/search":`) || !strings.Contains(body, "/api/chat/send") {
+		t.Errorf("the document is %d: %.200s", status, body)
 	}
 	if runtime.GOOS == "windows" {
 		return // which cannot interrupt it
@@ -71,6 +67,27 @@ func TestTheProgramServes(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("it does not end")
 	}
+}
+
+// get returns the status and the body of an answer.
+func get(t *testing.T, url, token string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
 }
 
 // address waits until the host says where its API is.

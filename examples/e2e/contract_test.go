@@ -66,7 +66,7 @@ func unwalked(a apitest.Answer) bool {
 	switch a.Status {
 	case http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusGatewayTimeout: // the host is not well
 		return true
-	case http.StatusNotImplemented: // its runtime has no memory
+	case http.StatusNotImplemented: // its runtime offers less
 		return true
 	case http.StatusForbidden:
 		return !slices.ContainsFunc(operations(), func(o operation) bool { return o.id == a.Operation && o.deniable() })

@@ -6,21 +6,20 @@
 package api
 
 import (
-	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/sdk"
 )
 
 // Version is the version of the API server, and of the API that it describes.
 const Version = "0.1.0"
 
-// Definition returns the API server as an extension.
+// Definition returns the API server as an extension. It requires no service of a runtime: what is not offered is not in its
+// documents, and answered by 501.
 func Definition() sdk.Definition {
 	return sdk.Definition{
-		Name:     "api",
-		Version:  Version,
-		Summary:  "REST and WebSocket API server",
-		Requires: []string{schema.ServiceAgents, schema.ServiceChat, schema.ServiceEvents},
-		New:      func() sdk.Extension { return New() },
+		Name:    "api",
+		Version: Version,
+		Summary: "REST and WebSocket API server",
+		New:     func() sdk.Extension { return New() },
 	}
 }
 

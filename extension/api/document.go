@@ -120,10 +120,35 @@ func codeTable() string {
 	return b.String()
 }
 
-// OpenAPI returns the OpenAPI 3.1 document of the API: the one that is served at /openapi.json.
+// onlyOffered leaves out of the document what is about services that are absent.
+func (s *Server) onlyOffered(doc *huma.OpenAPI) {
+	doc.Tags = slices.DeleteFunc(doc.Tags, func(t *huma.Tag) bool {
+		service, ok := serviceOf(t.Name)
+		return ok && !s.offers(service)
+	})
+	var absent []string
+	for _, service := range schema.ServiceNames() {
+		if service != schema.ServiceIdentity && !s.offers(service) {
+			absent = append(absent, service)
+		}
+	}
+	if len(absent) > 0 {
+		doc.Info.Description += "\n\n**This server** has a runtime behind it that does not offer: " + strings.Join(absent, ", ") + ". Requests about that are answered by 501, `unimplemented`."
+	}
+}
+
+// serviceOf returns the service that the operations of a group call; ok is false if it is none.
+func serviceOf(tag string) (service string, ok bool) {
+	service, ok = map[string]string{
+		tagAgents: schema.ServiceAgents, tagChat: schema.ServiceChat, tagMemory: schema.ServiceMemory, tagEvents: schema.ServiceEvents,
+	}[tag]
+	return service, ok
+}
+
+// OpenAPI returns the OpenAPI 3.1 document of the API: the one that is served at /openapi.json where the runtime offers everything.
 func OpenAPI() []byte {
 	s := New()
-	s.prepare(context.Background(), schema.Services{}, slog.New(slog.DiscardHandler))
+	s.prepare(context.Background(), complete(schema.Services{}), slog.New(slog.DiscardHandler))
 	rc := &fasthttp.RequestCtx{}
 	rc.Request.Header.SetMethod(http.MethodGet)
 	rc.Request.SetRequestURI("/openapi.json")
@@ -147,6 +172,17 @@ func marshalOpenAPI(doc *huma.OpenAPI) []byte {
 			}
 		}
 	}
+	b, all := encodeOpenAPI(doc), len(doc.Components.Headers)
+	maps.DeleteFunc(doc.Components.Headers, func(name string, _ *huma.Header) bool {
+		return !bytes.Contains(b, []byte(`"#/components/headers/`+name+`"`)) // of what is not offered
+	})
+	if len(doc.Components.Headers) < all {
+		return encodeOpenAPI(doc)
+	}
+	return b
+}
+
+func encodeOpenAPI(doc *huma.OpenAPI) []byte {
 	b, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
 		panic("api: encode the OpenAPI document: " + err.Error()) // it is the same at every start

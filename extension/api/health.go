@@ -31,6 +31,9 @@ func (s *Server) registerHealth(api huma.API) {
 		description: "For load balancers: 503 while the event log of the host cannot be followed. It needs no token and counts against no limit.",
 		codes:       []schema.ErrorCode{schema.CodeUnavailable}, answers: []example{exampleHealth()},
 	}, callTimeout, func(context.Context, *struct{}) (*healthOutput, error) {
+		if !s.offers(schema.ServiceEvents) { // there is nothing to follow
+			return healthy(), nil
+		}
 		if err := s.sockets.Ready(); err != nil {
 			return nil, problem.Own(err)
 		}

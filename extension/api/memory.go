@@ -55,15 +55,15 @@ func (s *Server) registerMemory(api huma.API) {
 	register(api, route{
 		id: "store-memory", method: http.MethodPost, path: "/api/memory/store", tag: tagMemory, summary: "Store memory", scope: schema.ScopeChat,
 		description: "Lets an agent remember something. It is told to you, and to everybody if it is `shared`, which needs the scope `admin`. The agent need not be running.",
-		codes:       []schema.ErrorCode{schema.CodeNotFound, schema.CodeUnimplemented}, status: http.StatusCreated,
+		codes:       []schema.ErrorCode{schema.CodeNotFound}, status: http.StatusCreated,
 		sends: exampleNewMemories(), answers: []example{exampleMemory()},
 	}, callTimeout, s.storeMemory)
 	register(api, route{
 		id: "search-memory", method: http.MethodGet, path: "/api/memory/search", tag: tagMemory, summary: "Search memories", scope: schema.ScopeRead,
 		description: "Memories that share a word with `q`, best first; of equals the newer one. Without `q`, all that fit the rest, the newest first. There are no pages: " +
 			"raise `limit`, or ask for less. Large ones may leave room for fewer than `limit`.",
-		codes: []schema.ErrorCode{schema.CodeUnimplemented}, parameters: []*huma.Param{metadataParameter()},
-		answers: []example{exampleSearchAnswer()},
+		parameters: []*huma.Param{metadataParameter()},
+		answers:    []example{exampleSearchAnswer()},
 	}, callTimeout, s.searchMemory)
 	const one, ofAgent = "/api/memory/{memoryId}", "/api/agents/{agentId}/memories/{memoryId}"
 	register(api, reading("get-memory-by-id", one, "Get memory"), callTimeout,
@@ -89,7 +89,7 @@ func reading(id, path, summary string) route {
 	return route{
 		id: id, method: http.MethodGet, path: path, tag: tagMemory, summary: summary, scope: schema.ScopeRead,
 		description: "A memory that you stored, that was learnt in your conversations, or that is shared. One that has expired is not there any more.",
-		codes:       []schema.ErrorCode{schema.CodeNotFound, schema.CodeUnimplemented}, answers: []example{exampleMemory()},
+		codes:       []schema.ErrorCode{schema.CodeNotFound}, answers: []example{exampleMemory()},
 	}
 }
 
@@ -98,24 +98,12 @@ func forgetting(id, path, summary string) route {
 	return route{
 		id: id, method: http.MethodDelete, path: path, tag: tagMemory, summary: summary, scope: schema.ScopeChat,
 		description: "Has a memory of your own forgotten, for ever. That of somebody else which is shared with you is a 403, unless you have the scope `admin`. Repeated, it is a 404.",
-		codes:       []schema.ErrorCode{schema.CodeNotFound, schema.CodeUnimplemented}, status: http.StatusNoContent,
+		codes:       []schema.ErrorCode{schema.CodeNotFound}, status: http.StatusNoContent,
 	}
-}
-
-// memory returns the service, which a runtime need not offer.
-func (s *Server) memory() (schema.Memory, error) {
-	if s.services.Memory == nil {
-		return nil, schema.Errorf(schema.CodeUnimplemented, "this runtime offers no memory")
-	}
-	return s.services.Memory, nil
 }
 
 func (s *Server) storeMemory(ctx context.Context, in *storeMemoryInput) (*storeMemoryOutput, error) {
-	m, err := s.memory()
-	if err != nil {
-		return nil, err
-	}
-	item, err := m.Store(ctx, schema.NewMemory{
+	item, err := s.services.Memory.Store(ctx, schema.NewMemory{
 		AgentID: in.Body.AgentID, Content: in.Body.Content, Metadata: in.Body.Metadata, Shared: in.Body.Shared,
 		Tags: in.Body.Tags, Importance: in.Body.Importance, ExpiresAt: in.Body.ExpiresAt,
 	})
@@ -128,11 +116,7 @@ func (s *Server) storeMemory(ctx context.Context, in *storeMemoryInput) (*storeM
 }
 
 func (s *Server) searchMemory(ctx context.Context, in *searchMemoryInput) (*searchMemoryOutput, error) {
-	m, err := s.memory()
-	if err != nil {
-		return nil, err
-	}
-	hits, err := m.Search(ctx, schema.MemoryQuery{
+	hits, err := s.services.Memory.Search(ctx, schema.MemoryQuery{
 		AgentID: in.AgentID, Text: in.Text, Limit: in.Limit, Tags: in.Tags, MinImportance: in.MinImportance, Metadata: in.metadata,
 	})
 	if err != nil {
@@ -146,11 +130,7 @@ func (s *Server) searchMemory(ctx context.Context, in *searchMemoryInput) (*sear
 
 // getMemory returns a memory of the agent, "" = of whichever.
 func (s *Server) getMemory(ctx context.Context, agentID, id string) (*memoryOutput, error) {
-	m, err := s.memory()
-	if err != nil {
-		return nil, err
-	}
-	item, err := m.Get(ctx, agentID, id)
+	item, err := s.services.Memory.Get(ctx, agentID, id)
 	if err != nil {
 		return nil, within("path", err)
 	}
@@ -158,11 +138,7 @@ func (s *Server) getMemory(ctx context.Context, agentID, id string) (*memoryOutp
 }
 
 func (s *Server) deleteMemory(ctx context.Context, agentID, id string) error {
-	m, err := s.memory()
-	if err != nil {
-		return err
-	}
-	if err := m.Delete(ctx, agentID, id); err != nil {
+	if err := s.services.Memory.Delete(ctx, agentID, id); err != nil {
 		return within("path", err)
 	}
 	return nil

@@ -315,13 +315,6 @@ func TestStoreMemoryNamesItsPlace(t *testing.T) {
 	w.do("GET", a.header.Get("Location"), "", as("alice")...).problem(t, 404, schema.CodeNotFound) // the fake forgets
 }
 
-func TestMemoryThatIsNotOffered(t *testing.T) {
-	services := newFakeHost().services()
-	services.Memory = nil
-	w := start(t, "", services)
-	w.do("GET", "/api/memory/search?q=x", "", as("alice")...).problem(t, 501, schema.CodeUnimplemented)
-}
-
 func TestRequestID(t *testing.T) {
 	w := start(t, "", newFakeHost().services())
 	if a := w.do("GET", "/healthz", "", "X-Request-Id", "abc-123"); a.header.Get("X-Request-Id") != "abc-123" {

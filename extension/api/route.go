@@ -117,6 +117,9 @@ func (r route) errorCodes() []schema.ErrorCode {
 		codes = append(codes, schema.CodeUnauthenticated, schema.CodePermissionDenied, schema.CodeInvalidArgument,
 			schema.CodeRateLimited, schema.CodeUnavailable, schema.CodeDeadlineExceeded)
 	}
+	if _, ok := serviceOf(r.tag); ok { // a runtime need not have every method
+		codes = append(codes, schema.CodeUnimplemented)
+	}
 	codes = append(codes, r.codes...)
 	if r.once() {
 		codes = append(codes, schema.CodeKeyReused)

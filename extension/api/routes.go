@@ -46,23 +46,41 @@ func (s *Server) newApp() *fiber.App {
 	s.registerHealth(api)
 	app.Use(s.identify, s.throttle)
 	r.guard = s.guard
-	s.registerAgents(api)
-	s.registerChat(api)
-	s.registerRuns(api)
-	s.registerConversations(api)
-	s.registerMemory(api)
-	s.registerEvents(api)
-	app.Get("/ws", s.upgrade)
-	describeSocket(api.OpenAPI())
-	serveAsyncAPI(app, api.OpenAPI())
+	for _, of := range []struct {
+		service  string
+		register func(huma.API)
+	}{
+		{schema.ServiceAgents, s.registerAgents}, {schema.ServiceChat, s.registerChat}, {schema.ServiceChat, s.registerRuns},
+		{schema.ServiceChat, s.registerConversations}, {schema.ServiceMemory, s.registerMemory}, {schema.ServiceEvents, s.registerEvents},
+	} {
+		if s.offers(of.service) {
+			of.register(api)
+		} else { // the routes are there, and in no document
+			of.register(newHuma(&router{Router: app, guard: s.guard, instead: refuseAbsent(of.service)}, s.transformError))
+		}
+	}
+	s.registerSocket(app, api.OpenAPI())
 	describeDocument(api.OpenAPI())
+	s.onlyOffered(api.OpenAPI())
 	document := marshalOpenAPI(api.OpenAPI())
 	app.Get("/openapi.json", func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 		return c.Send(document)
 	})
-	serveDocs(app, document, AsyncAPI)
+	serveDocs(app, document, s.asyncAPI)
 	return app
+}
+
+// registerSocket adds the WebSocket and its document. Where there are no events there is nothing that it could tell.
+func (s *Server) registerSocket(app fiber.Router, doc *huma.OpenAPI) {
+	if !s.offers(schema.ServiceEvents) {
+		app.Get("/ws", refuseAbsent(schema.ServiceEvents))
+		app.Get(asyncAPIPath, refuseAbsent(schema.ServiceEvents))
+		return
+	}
+	app.Get("/ws", s.upgrade)
+	describeSocket(doc)
+	s.serveAsyncAPI(app, doc)
 }
 
 // movable lets a connection move to the next generation of the server between two requests. fasthttp reads again only when
@@ -133,10 +151,14 @@ func last(rc *fasthttp.RequestCtx) bool {
 // router is the app as huma sees it: behind a guard, once there is one, and with a HEAD for every GET.
 type router struct {
 	fiber.Router
-	guard fiber.Handler
+	guard   fiber.Handler
+	instead fiber.Handler // nil = the handlers themselves answer
 }
 
 func (r *router) Add(method, path string, handlers ...fiber.Handler) fiber.Router {
+	if r.instead != nil {
+		handlers = []fiber.Handler{r.instead}
+	}
 	if r.guard != nil {
 		handlers = append([]fiber.Handler{r.guard}, handlers...)
 	}

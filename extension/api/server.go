@@ -28,7 +28,8 @@ const (
 type Server struct {
 	Config
 
-	services schema.Services
+	services schema.Services // all of a runtime's; see complete
+	offered  []string        // names of those that are there
 	log      *slog.Logger
 	base     context.Context // of the calls to the host: they outlive what fasthttp takes a request for
 	now      func() time.Time
@@ -57,8 +58,11 @@ func (s *Server) Start(ctx context.Context, h *sdk.Host) error {
 	}
 	s.prepare(h.Context(), h.Services, h.Log)
 	s.final = h.Final
-	if err := s.sockets.Connect(ctx); err != nil {
-		return err
+	if s.offers(schema.ServiceEvents) {
+		if err := s.sockets.Connect(ctx); err != nil {
+			return err
+		}
+		h.Go(s.sockets.Run)
 	}
 	h.OnMoved(s.sockets.Resume)
 	h.OnAsked(s.asked)
@@ -68,14 +72,14 @@ func (s *Server) Start(ctx context.Context, h *sdk.Host) error {
 		return err
 	}
 	h.Go(func(ctx context.Context) error { s.inherit(h.Told(ctx)); return nil })
-	h.Go(s.sockets.Run)
 	h.Go(func(context.Context) error { return s.serve(ln) })
 	return nil
 }
 
 // prepare builds everything from the configuration.
 func (s *Server) prepare(base context.Context, services schema.Services, log *slog.Logger) {
-	s.services, s.log, s.base = services, log, base
+	s.offered, s.services, s.log, s.base = services.Names(), complete(services), log, base
+	services = s.services
 	s.heard = make(chan struct{})
 	identity := services.Identity
 	if s.Auth.Mode == AuthNone {

@@ -13,6 +13,7 @@ import (
 // Command is a type of frame that clients send, for whoever describes it.
 type Command struct {
 	Type    string
+	Service string // without which it is not offered; "" = it always is
 	About   string // in one line
 	Detail  string
 	Schema  *huma.Schema       // closed: the server refuses what does not match
@@ -28,7 +29,7 @@ func Commands() []Command {
 	for _, kind := range slices.Sorted(maps.Keys(forms)) {
 		f := forms[kind]
 		commands = append(commands, Command{
-			Type: kind, About: f.about, Detail: f.detail, Schema: f.schema(kind), Codes: append(commonCodes(), f.codes...),
+			Type: kind, Service: f.service, About: f.about, Detail: f.detail, Schema: f.schema(kind), Codes: append(commonCodes(), f.codes...),
 			Answers: slices.Compact([]string{f.answer, f.refusal, frameError}), Example: json.RawMessage(f.example),
 		})
 	}
@@ -62,6 +63,7 @@ func commonCodes() []schema.ErrorCode {
 // Frame is a type of frame that the server sends, for whoever describes it.
 type Frame struct {
 	Type    string
+	Service string // without which it is not sent; "" = it always may be
 	About   string // in one line
 	Unasked bool   // it may come without a command that it answers
 	Example any    // of the struct that is sent
@@ -71,35 +73,35 @@ type Frame struct {
 func Frames() []Frame {
 	id := json.RawMessage("2")
 	return []Frame{
-		{frameWelcome, "The first frame of every socket", true, welcomeFrame{
+		{frameWelcome, "", "The first frame of every socket", true, welcomeFrame{
 			Type: frameWelcome, Protocol: Protocol, AuthRequired: true, Epoch: exampleEpoch,
 			Limits: welcomeLimits{FrameBytes: 256 << 10, QueueBytes: 256 * frameRoom, AuthTimeoutMs: 5_000, HeartbeatMs: 30_000},
 		}},
-		{frameAuthOK, "The socket is yours: after a good auth frame, or at once where the upgrade request has shown who you are", true, authFrame{
+		{frameAuthOK, "", "The socket is yours: after a good auth frame, or at once where the upgrade request has shown who you are", true, authFrame{
 			Type: frameAuthOK, ID: id, Principal: "alice", Scopes: []schema.Scope{schema.ScopeChat},
 		}},
-		{frameAuthError, "The token is not good, or good no longer, or did not come in time", true, errorFrame{
+		{frameAuthError, "", "The token is not good, or good no longer, or did not come in time", true, errorFrame{
 			Type: frameAuthError, ID: id, Code: schema.CodeUnauthenticated, Title: "Authentication needed", Detail: "the token is not valid", RequestID: exampleRequest,
 		}},
-		{frameSubscribed, "The socket follows these events", false, subscribedFrame{
+		{frameSubscribed, "", "The socket follows these events", false, subscribedFrame{
 			Type: frameSubscribed, ID: id, Agents: []string{"nyx"}, Events: []schema.EventType{schema.EventThought}, Head: exampleEpoch + "-1041", Recovered: new(true),
 		}},
-		{frameUnsubscribed, "The socket does not follow these events any more", false, subscribedFrame{
+		{frameUnsubscribed, "", "The socket does not follow these events any more", false, subscribedFrame{
 			Type: frameUnsubscribed, ID: id, Agents: []string{"nyx"}, Events: []schema.EventType{schema.EventThought}, Head: exampleEpoch + "-1044",
 		}},
-		{frameAck, "A chat command was carried out", false, ackFrame{
+		{frameAck, schema.ServiceChat, "A chat command was carried out", false, ackFrame{
 			Type: frameAck, ID: id, ConversationID: exampleConversation, RunID: exampleRun, AgentID: "nyx",
 			Route: &schema.RouteDecision{
 				AgentID: "nyx", Reason: "nyx declares the skill programming", Threshold: 0.2,
 				Candidates: []schema.RouteCandidate{{AgentID: "nyx", Score: 0.8, Reasons: []string{"skill programming"}}},
 			},
 		}},
-		{framePong, "The answer to a ping", false, pongFrame{Type: framePong, ID: id}},
-		{frameError, "A command was refused, or failed, or the frame was none and the socket is closed next", true, errorFrame{
+		{framePong, "", "The answer to a ping", false, pongFrame{Type: framePong, ID: id}},
+		{frameError, "", "A command was refused, or failed, or the frame was none and the socket is closed next", true, errorFrame{
 			Type: frameError, ID: id, Code: schema.CodeConversationBusy, Title: "Conversation busy", Detail: "a turn of the conversation is unfinished",
 			RequestID: exampleRequest, Details: schema.Object{schema.DetailRunID: exampleRun},
 		}},
-		{frameDraining, "The server goes and closes the socket next: connect again, and resume", true, drainingFrame{
+		{frameDraining, "", "The server goes and closes the socket next: connect again, and resume", true, drainingFrame{
 			Type: frameDraining, Resume: exampleEpoch + "-1041", RetryAfterMs: drainRetry.Milliseconds(),
 		}},
 	}

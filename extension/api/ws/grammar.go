@@ -21,6 +21,7 @@ const (
 
 // form is one type of command: what a client may say, and what it is told about that.
 type form struct {
+	service string             // of the runtime, without which it cannot be carried out; "" = none
 	about   string             // what it is for, in one line
 	detail  string             // what else there is to know
 	members map[string]member  // beside type and id
@@ -99,7 +100,8 @@ func messageForm() form {
 	members := turnMembers()
 	members["agentId"] = member{true, idSchema("Whom it is for"), func(c *command, raw json.RawMessage) error { return readText(&c.AgentID, raw) }}
 	return form{
-		about: "Say something to an agent",
+		service: schema.ServiceChat,
+		about:   "Say something to an agent",
 		detail: "The `ack` says that the message is durable, and names its run. The `chat:*` frames of the run follow it on this socket, subscribed or not. " +
 			"An error with a `runId` leaves open whether the message was accepted; if it was, its frames will come.",
 		members: members,
@@ -111,6 +113,7 @@ func messageForm() form {
 
 func routeForm() form {
 	return form{
+		service: schema.ServiceChat,
 		about:   "Say something to the agent that it suits best",
 		detail:  "As `chat:message`, to the agent that fits best; `route` in the `ack` says who was chosen, and why.",
 		members: turnMembers(),
@@ -133,8 +136,9 @@ func turnMembers() map[string]member {
 
 func cancelForm() form {
 	return form{
-		about:  "Cancel a turn",
-		detail: "The `ack` has what has become of the run. To cancel one that is over changes nothing.",
+		service: schema.ServiceChat,
+		about:   "Cancel a turn",
+		detail:  "The `ack` has what has become of the run. To cancel one that is over changes nothing.",
 		members: map[string]member{
 			"runId":          {true, textSchema("The run, as an `ack` has named it"), func(c *command, raw json.RawMessage) error { return readText(&c.RunID, raw) }},
 			"idempotencyKey": keyMember(),

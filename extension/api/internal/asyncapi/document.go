@@ -33,10 +33,10 @@ const SchemasAt = "#/components/schemas/"
 // FormatVersion is the version of AsyncAPI that the document is in.
 const FormatVersion = "3.0.0"
 
-// Document returns the document as JSON: that of a version of the server, whose types the registry describes. The registry is
-// used up.
-func Document(version string, r huma.Registry) []byte {
-	b := &builder{registry: r, messages: map[string]message{}, schemas: map[string]*huma.Schema{}}
+// Document returns the document as JSON: that of a version of the server, whose types the registry describes, and whose runtime
+// offers those services. The registry is used up.
+func Document(version string, r huma.Registry, offers func(service string) bool) []byte {
+	b := &builder{registry: r, offers: offers, messages: map[string]message{}, schemas: map[string]*huma.Schema{}}
 	registerEnums(r)
 	operations := b.operations()
 	secured := []ref{to("components", "securitySchemes", bearer)}

@@ -12,6 +12,7 @@ import (
 // builder collects what the operations speak of.
 type builder struct {
 	registry huma.Registry
+	offers   func(service string) bool
 	messages map[string]message
 	schemas  map[string]*huma.Schema // of the messages
 }
@@ -20,6 +21,9 @@ type builder struct {
 func (b *builder) operations() map[string]operation {
 	ops := map[string]operation{}
 	for _, c := range ws.Commands() {
+		if c.Service != "" && !b.offers(c.Service) {
+			continue
+		}
 		b.addCommand(c)
 		ops[keyOf(c.Type)] = operation{
 			Action: "receive", Channel: to("channels", socket), Title: c.About, Summary: c.About, Tags: tagged(tagCommands),
@@ -29,6 +33,9 @@ func (b *builder) operations() map[string]operation {
 	}
 	var frames []string
 	for _, f := range ws.Frames() {
+		if f.Service != "" && !b.offers(f.Service) {
+			continue
+		}
 		b.addFrame(f)
 		if f.Unasked {
 			frames = append(frames, f.Type)
@@ -36,6 +43,9 @@ func (b *builder) operations() map[string]operation {
 	}
 	var events []string
 	for _, k := range schema.EventKinds() {
+		if !b.happens(k.Type) {
+			continue
+		}
 		b.addEvent(k)
 		events = append(events, string(k.Type))
 	}
@@ -48,6 +58,17 @@ func (b *builder) operations() map[string]operation {
 		Description: "What the server says of itself about the socket: how it begins, and how it is going to end.", Messages: sent(frames...),
 	}
 	return ops
+}
+
+// happens reports whether there can be events of a type: those of turns come from chat, and those of agents from either.
+func (b *builder) happens(t schema.EventType) bool {
+	switch family, _, _ := strings.Cut(string(t), ":"); family {
+	case "chat":
+		return b.offers(schema.ServiceChat)
+	case "agent":
+		return b.offers(schema.ServiceAgents) || b.offers(schema.ServiceChat)
+	}
+	return true
 }
 
 // addCommand adds the message that a command is.
