@@ -31,6 +31,19 @@ func source(t *testing.T) string {
 	return dir
 }
 
+// TestTheFirstTestIsShort: it is what an author reads to learn how an extension is tested.
+func TestTheFirstTestIsShort(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("templates", "main_test.go.tmpl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, test, found := strings.Cut(string(text), "func Test")
+	test, _, ended := strings.Cut(test, "\n}\n")
+	if lines := strings.Count(test, "\n") + 2; !found || !ended || lines > 12 {
+		t.Errorf("the first test has %d lines, and 12 are enough:\n%s", lines, test)
+	}
+}
+
 // TestNew: an extension that was made builds, passes its own test and vet, is formatted, and says what it is.
 func TestNew(t *testing.T) {
 	for _, name := range []string{"weather-report", "fmt"} { // the second one is also a name that its code uses

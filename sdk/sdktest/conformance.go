@@ -3,12 +3,10 @@ package sdktest
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/stagehouse/stagehouse/plugin/protocol"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/conform"
 	"github.com/stagehouse/stagehouse/schema/conform/conformtest"
@@ -27,9 +25,7 @@ import (
 // config is a block that d accepts, with which it can be started several times at once (use port 0), and services is
 // what it gets.
 func TestExtension(t *testing.T, d sdk.Definition, config string, services schema.Services) {
-	if os.Getenv(protocol.CookieKey) == protocol.CookieValue || os.Getenv(protocol.EnvCheck) == "1" {
-		sdk.Main(d) // does not return: this is the process
-	}
+	becomeExtension(d)
 	t.Run("check", func(t *testing.T) { check(t, d, services) })
 	t.Run("memory", func(t *testing.T) {
 		conformtest.Run(t, groups(d, config, services, func(t *testing.T, s schema.Services) *Running {

@@ -21,7 +21,7 @@ import (
 )
 
 // launch starts this test binary again, for the test of that name alone, which is to become an extension there.
-func launch(t *testing.T, test string, d sdk.Definition, services schema.Services) *Running {
+func launch(t testing.TB, test string, d sdk.Definition, services schema.Services) *Running {
 	t.Helper()
 	path, err := os.Executable()
 	if err != nil {
@@ -62,7 +62,14 @@ func launch(t *testing.T, test string, d sdk.Definition, services schema.Service
 	case <-c.over:
 		t.Fatal("the services cannot be offered to the process")
 	}
-	return &Running{client: pb.NewExtensionClient(c.conn), brokerID: c.id}
+	return &Running{client: pb.NewExtensionClient(c.conn), brokerID: c.id, http: (*network)(nil).client(t)}
+}
+
+// becomeExtension does not return in a process that launch has started.
+func becomeExtension(d sdk.Definition) {
+	if os.Getenv(protocol.CookieKey) == protocol.CookieValue || os.Getenv(protocol.EnvCheck) == "1" {
+		sdk.Main(d)
+	}
 }
 
 // onlyTest returns the pattern that selects a test, or a subtest, by its name.

@@ -1,5 +1,19 @@
-// Package sdktest runs an extension inside a test: in memory, over the real wire but without a process ([Start]), and
-// through its whole life, in memory and as a real process ([TestExtension]).
+// Package sdktest runs an extension inside a test: in memory, over the real wire but without a process ([Start]), as a real
+// process ([Exec]), and through its whole life, both ways ([TestExtension]). Neither needs a program to be built first.
+//
+// An extension that waits for times is tested in a bubble of testing/synctest, where a day is over at once: all that Start
+// does is in memory, so that the clock of the bubble moves whenever the extension has nothing to do but to wait. The
+// extension needs nothing for it; it uses package time.
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		host := sdktest.NewHost(sdk.Agent{ID: "nyx"})
+//		sdktest.Start(t, definition(), `{"everyMs": 3600000}`, host.Services())
+//		time.Sleep(24 * time.Hour)
+//		synctest.Wait()
+//		...
+//	})
+//
+// One that listens needs [InBubble], too, because a clock does not move while somebody waits at a real socket.
 package sdktest
 
 import (
@@ -7,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -30,28 +45,53 @@ const (
 
 const bufferBytes = 256 << 10
 
-// Running is an extension that runs in memory.
+// Running is an extension that runs.
 type Running struct {
 	client    pb.ExtensionClient
 	brokerID  uint32 // of the connection with the services, where there is a broker
 	listeners []string
+	http      *http.Client
 }
 
 // Start runs d with config, a JSON object ("" = {}), against services: every call in both directions crosses a real gRPC
 // connection, in memory. It binds its listeners by itself and stops when the test ends. Whatever a host would refuse
 // fails the test.
-func Start(t testing.TB, d sdk.Definition, config string, services schema.Services) *Running {
+func Start(t testing.TB, d sdk.Definition, config string, services schema.Services, opts ...Option) *Running {
 	t.Helper()
-	r, err := open(t, d, services)
+	r, err := open(t, d, services, opts...)
 	if err != nil {
 		t.Fatalf("start extension %s: %v", d.Name, err)
 	}
+	r.mustBegin(t, d, config, services)
+	return r
+}
+
+// Exec is Start with a real process: this test binary started again, for this test alone and no further than this call, where
+// it becomes the extension. A test does nothing before it that a second process should not do, too. The process is drained
+// when the test ends.
+func Exec(t testing.TB, d sdk.Definition, config string, services schema.Services) *Running {
+	t.Helper()
+	becomeExtension(d)
+	r := launch(t, t.Name(), d, services)
+	r.mustBegin(t, d, config, services)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), DefaultDrainTimeout)
+		defer cancel()
+		if err := r.drain(ctx, true); err != nil {
+			t.Errorf("drain extension %s at the end of its test: %v", d.Name, err)
+		}
+	})
+	return r
+}
+
+// mustBegin walks an extension through its life until it is healthy.
+func (r *Running) mustBegin(t testing.TB, d sdk.Definition, config string, services schema.Services) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), DefaultStartTimeout)
 	defer cancel()
 	if err := r.begin(ctx, d, config, services); err != nil {
 		t.Fatalf("start extension %s: %v", d.Name, err)
 	}
-	return r
 }
 
 // Check returns what d thinks of config, a JSON object, without starting it.
@@ -71,12 +111,15 @@ func Check(t testing.TB, d sdk.Definition, config string) []schema.Problem {
 }
 
 // Drain drains the extension until the deadline of ctx, or for DefaultDrainTimeout, and fails if something was cut off.
-func (r *Running) Drain(ctx context.Context) error {
+func (r *Running) Drain(ctx context.Context) error { return r.drain(ctx, false) }
+
+// drain drains the extension; final says that no other generation follows.
+func (r *Running) drain(ctx context.Context, final bool) error {
 	bound := DefaultDrainTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		bound = time.Until(deadline)
 	}
-	out, err := r.client.Drain(context.WithoutCancel(ctx), &pb.DrainRequest{DeadlineMs: bound.Milliseconds()})
+	out, err := r.client.Drain(context.WithoutCancel(ctx), &pb.DrainRequest{DeadlineMs: bound.Milliseconds(), Final: final})
 	if err != nil {
 		return wire.FromStatus(err)
 	}
@@ -95,7 +138,11 @@ func (r *Running) Health(ctx context.Context) error {
 // Listeners returns the addresses that the extension serves on, in the order in which it asked for them.
 func (r *Running) Listeners() []string { return slices.Clone(r.listeners) }
 
-// begin walks an extension through its life until it is healthy.
+// Client returns a client of what the extension serves, as http://ADDRESS for one of Listeners. With InBubble it is the only
+// way there.
+func (r *Running) Client() *http.Client { return r.http }
+
+// begin returns what keeps the extension from being well.
 func (r *Running) begin(ctx context.Context, d sdk.Definition, config string, services schema.Services) error {
 	for _, name := range d.Requires {
 		if !slices.Contains(services.Names(), name) {
@@ -151,8 +198,12 @@ func (r *Running) initRequest(d sdk.Definition, services schema.Services) *pb.In
 }
 
 // open connects a new instance of d, which has not been introduced to anybody yet, to services.
-func open(t testing.TB, d sdk.Definition, services schema.Services) (*Running, error) {
+func open(t testing.TB, d sdk.Definition, services schema.Services, opts ...Option) (*Running, error) {
 	t.Helper()
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
 	host, err := connect(t, func(s *grpc.Server) { wire.Register(s, services, d.Name) })
 	if err != nil {
 		return nil, err
@@ -161,6 +212,7 @@ func open(t testing.TB, d sdk.Definition, services schema.Services) (*Running, e
 	t.Cleanup(w.close)
 	server, err := sdk.NewServer(d, sdk.Environment{
 		Services: func(_ uint32, names []string) (schema.Services, error) { return wire.Dial(host, names), nil },
+		Listen:   o.network.listen(),
 		Log:      slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
@@ -171,7 +223,7 @@ func open(t testing.TB, d sdk.Definition, services schema.Services) (*Running, e
 	if err != nil {
 		return nil, err
 	}
-	return &Running{client: pb.NewExtensionClient(conn)}, nil
+	return &Running{client: pb.NewExtensionClient(conn), http: o.network.client(t)}, nil
 }
 
 // connect serves what register registers over a connection in memory, until the test ends.
