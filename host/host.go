@@ -128,6 +128,7 @@ func (h *Host) adopt(rt Runtime, o options) {
 		plugin.WithObserver(h.herald.tell),
 		plugin.WithLogger(h.log),
 		plugin.WithRunDir(h.runDir()),
+		plugin.WithStateDir(filepath.Join(h.data.Path(), "extensions")),
 		plugin.WithHostVersion(Version))...)
 }
 

@@ -118,9 +118,13 @@ func (g *generation) init(ctx context.Context, m *Manager) error {
 	if err != nil {
 		return err
 	}
+	state, err := m.makeStateDir(g.spec.Name)
+	if err != nil {
+		return err
+	}
 	out, err := g.client.Init(ctx, &pb.InitRequest{
 		Extension: g.spec.Name, Generation: g.number, BrokerId: id, Services: services.Names(),
-		HostVersion: m.version, LogLevel: process.LevelName(g.log),
+		HostVersion: m.version, LogLevel: process.LevelName(g.log), StateDir: state,
 	})
 	if err != nil {
 		return wire.FromStatus(err)

@@ -20,6 +20,7 @@ type Manager struct {
 	services    schema.Services
 	log         *slog.Logger
 	runDir      string
+	stateDir    string // "" = there is no state
 	version     string
 	supervision Supervision
 	observe     func(Change)

@@ -16,6 +16,11 @@ func WithLogger(l *slog.Logger) Option { return func(m *Manager) { m.log = l } }
 // that was killed. Default: a temporary directory of the manager's own, which nobody finds again after a kill.
 func WithRunDir(dir string) Option { return func(m *Manager) { m.runDir = dir } }
 
+// WithStateDir gives every extension a directory of its own below dir, named after it, for what it keeps beyond its process.
+// The manager makes it (mode 0700) and never removes anything. All generations of an extension have the same one. Default:
+// they have none.
+func WithStateDir(dir string) Option { return func(m *Manager) { m.stateDir = dir } }
+
 // WithHostVersion tells the extensions the version of the host.
 func WithHostVersion(v string) Option { return func(m *Manager) { m.version = v } }
 

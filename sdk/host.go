@@ -19,6 +19,7 @@ type Host struct {
 	Name       string       // under which the host knows the extension: its key in the configuration
 	Generation uint64       // grows with every launch of this extension
 	Log        *slog.Logger // goes to the host's log
+	State      State        // what the extension keeps beyond its process
 
 	life *lifetime
 }

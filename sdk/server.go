@@ -206,7 +206,7 @@ func (r *rpc) Init(_ context.Context, in *pb.InitRequest) (*pb.InitResponse, err
 	s.mu.Lock()
 	s.host = &Host{
 		Services: services, Name: in.GetExtension(), Generation: in.GetGeneration(),
-		Log: s.env.Log, life: s.life,
+		Log: s.env.Log, State: State{dir: in.GetStateDir()}, life: s.life,
 	}
 	s.mu.Unlock()
 	return &pb.InitResponse{Name: s.def.Name, Version: s.def.Version, Requires: s.def.Requires, Offers: s.def.offers}, nil

@@ -13,19 +13,6 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 )
 
-// Option changes what Start gives to an extension.
-type Option func(*options)
-
-type options struct {
-	network *network // nil = that of the system
-}
-
-// InBubble is for a test in a bubble of testing/synctest: the listeners of the extension are in memory, too, and Running.Client
-// is the way to them. Without it an extension that listens keeps the clock of the bubble from moving.
-func InBubble() Option {
-	return func(o *options) { o.network = &network{listeners: map[string]*bufconn.Listener{}} }
-}
-
 // network has its listeners in memory. A nil one is that of the system.
 type network struct {
 	mu        sync.Mutex

@@ -89,12 +89,8 @@ func TestADayIsOverAtOnceForWhoListens(t *testing.T) {
 
 // TestTheSameInMemoryAndAsAProcess is what an author writes to have every test run both ways.
 func TestTheSameInMemoryAndAsAProcess(t *testing.T) {
-	memory := func(t testing.TB, d sdk.Definition, config string, s sdk.Services) *sdktest.Running {
-		return sdktest.Start(t, d, config, s)
-	}
-	for name, start := range map[string]func(testing.TB, sdk.Definition, string, sdk.Services) *sdktest.Running{
-		"memory": memory, "process": sdktest.Exec,
-	} {
+	type starter func(testing.TB, sdk.Definition, string, sdk.Services, ...sdktest.Option) *sdktest.Running
+	for name, start := range map[string]starter{"memory": sdktest.Start, "process": sdktest.Exec} {
 		t.Run(name, func(t *testing.T) {
 			x := start(t, definition(nil), `{"greeting":"good day"}`, sdktest.NewHost().Services())
 			resp, err := x.Client().Get("http://" + x.Listeners()[0])

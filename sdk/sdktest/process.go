@@ -21,8 +21,9 @@ import (
 )
 
 // launch starts this test binary again, for the test of that name alone, which is to become an extension there.
-func launch(t testing.TB, test string, d sdk.Definition, services schema.Services) *Running {
+func launch(t testing.TB, test string, d sdk.Definition, services schema.Services, opts ...Option) *Running {
 	t.Helper()
+	o := optionsOf(t, opts)
 	path, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +63,7 @@ func launch(t testing.TB, test string, d sdk.Definition, services schema.Service
 	case <-c.over:
 		t.Fatal("the services cannot be offered to the process")
 	}
-	return &Running{client: pb.NewExtensionClient(c.conn), brokerID: c.id, http: (*network)(nil).client(t)}
+	return &Running{client: pb.NewExtensionClient(c.conn), brokerID: c.id, stateDir: o.state, http: (*network)(nil).client(t)}
 }
 
 // becomeExtension does not return in a process that launch has started.

@@ -49,6 +49,7 @@ const bufferBytes = 256 << 10
 type Running struct {
 	client    pb.ExtensionClient
 	brokerID  uint32 // of the connection with the services, where there is a broker
+	stateDir  string
 	listeners []string
 	http      *http.Client
 }
@@ -69,10 +70,10 @@ func Start(t testing.TB, d sdk.Definition, config string, services schema.Servic
 // Exec is Start with a real process: this test binary started again, for this test alone and no further than this call, where
 // it becomes the extension. A test does nothing before it that a second process should not do, too. The process is drained
 // when the test ends.
-func Exec(t testing.TB, d sdk.Definition, config string, services schema.Services) *Running {
+func Exec(t testing.TB, d sdk.Definition, config string, services schema.Services, opts ...Option) *Running {
 	t.Helper()
 	becomeExtension(d)
-	r := launch(t, t.Name(), d, services)
+	r := launch(t, t.Name(), d, services, opts...)
 	r.mustBegin(t, d, config, services)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), DefaultDrainTimeout)
@@ -193,17 +194,14 @@ func problemsOf(out *pb.ConfigureResponse) []schema.Problem {
 
 func (r *Running) initRequest(d sdk.Definition, services schema.Services) *pb.InitRequest {
 	return &pb.InitRequest{
-		Extension: d.Name, Generation: 1, BrokerId: r.brokerID, Services: services.Names(), LogLevel: "debug",
+		Extension: d.Name, Generation: 1, BrokerId: r.brokerID, Services: services.Names(), LogLevel: "debug", StateDir: r.stateDir,
 	}
 }
 
 // open connects a new instance of d, which has not been introduced to anybody yet, to services.
 func open(t testing.TB, d sdk.Definition, services schema.Services, opts ...Option) (*Running, error) {
 	t.Helper()
-	var o options
-	for _, opt := range opts {
-		opt(&o)
-	}
+	o := optionsOf(t, opts)
 	host, err := connect(t, func(s *grpc.Server) { wire.Register(s, services, d.Name) })
 	if err != nil {
 		return nil, err
@@ -223,7 +221,7 @@ func open(t testing.TB, d sdk.Definition, services schema.Services, opts ...Opti
 	if err != nil {
 		return nil, err
 	}
-	return &Running{client: pb.NewExtensionClient(conn), http: o.network.client(t)}, nil
+	return &Running{client: pb.NewExtensionClient(conn), stateDir: o.state, http: o.network.client(t)}, nil
 }
 
 // connect serves what register registers over a connection in memory, until the test ends.

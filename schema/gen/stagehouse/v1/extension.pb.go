@@ -29,6 +29,7 @@ type InitRequest struct {
 	Services      []string               `protobuf:"bytes,4,rep,name=services,proto3" json:"services,omitempty"`                  // what the host offers on the brokered connection: offered by the runtime, and granted
 	HostVersion   string                 `protobuf:"bytes,5,opt,name=host_version,json=hostVersion,proto3" json:"host_version,omitempty"`
 	LogLevel      string                 `protobuf:"bytes,6,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"` // trace, debug, info, warn, error
+	StateDir      string                 `protobuf:"bytes,7,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"` // a directory of the extension's own that outlives its processes and the host; empty = there is none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -101,6 +102,13 @@ func (x *InitRequest) GetHostVersion() string {
 func (x *InitRequest) GetLogLevel() string {
 	if x != nil {
 		return x.LogLevel
+	}
+	return ""
+}
+
+func (x *InitRequest) GetStateDir() string {
+	if x != nil {
+		return x.StateDir
 	}
 	return ""
 }
@@ -581,7 +589,7 @@ var File_stagehouse_v1_extension_proto protoreflect.FileDescriptor
 
 const file_stagehouse_v1_extension_proto_rawDesc = "" +
 	"\n" +
-	"\x1dstagehouse/v1/extension.proto\x12\rstagehouse.v1\"\xc4\x01\n" +
+	"\x1dstagehouse/v1/extension.proto\x12\rstagehouse.v1\"\xe1\x01\n" +
 	"\vInitRequest\x12\x1c\n" +
 	"\textension\x18\x01 \x01(\tR\textension\x12\x1e\n" +
 	"\n" +
@@ -590,7 +598,8 @@ const file_stagehouse_v1_extension_proto_rawDesc = "" +
 	"\tbroker_id\x18\x03 \x01(\rR\bbrokerId\x12\x1a\n" +
 	"\bservices\x18\x04 \x03(\tR\bservices\x12!\n" +
 	"\fhost_version\x18\x05 \x01(\tR\vhostVersion\x12\x1b\n" +
-	"\tlog_level\x18\x06 \x01(\tR\blogLevel\"p\n" +
+	"\tlog_level\x18\x06 \x01(\tR\blogLevel\x12\x1b\n" +
+	"\tstate_dir\x18\a \x01(\tR\bstateDir\"p\n" +
 	"\fInitResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1a\n" +
