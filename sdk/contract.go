@@ -48,5 +48,14 @@ const (
 	ScopeAdmin = schema.ScopeAdmin
 )
 
+// Severities, for Problem.
+const (
+	SeverityError   = schema.SeverityError
+	SeverityWarning = schema.SeverityWarning
+)
+
+// EventGap is the type of the event that says that others are missing, see schema.Events.
+const EventGap = schema.EventGap
+
 // CodeOf returns the code of an error of a service, see schema.CodeOf.
 func CodeOf(err error) ErrorCode { return schema.CodeOf(err) }

@@ -43,6 +43,9 @@ const (
 	DefaultDrainTimeout = 5 * time.Second
 )
 
+// endTimeout is how long an extension in memory may take to end when its test is over; what it has not finished then is cut off.
+const endTimeout = time.Second
+
 const bufferBytes = 256 << 10
 
 // Running is an extension that runs.
@@ -216,7 +219,12 @@ func open(t testing.TB, d sdk.Definition, services schema.Services, opts ...Opti
 	if err != nil {
 		return nil, err
 	}
-	t.Cleanup(server.Close)
+	t.Cleanup(func() { // what the extension does ends before its state directory does
+		ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+		defer cancel()
+		_, _ = server.Drain(ctx) // a test that cares drains by itself
+		server.Close()
+	})
 	conn, err := connect(t, func(s *grpc.Server) { server.Register(s) })
 	if err != nil {
 		return nil, err

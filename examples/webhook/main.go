@@ -1,0 +1,98 @@
+// Command webhook is an extension that delivers what happens to agents to an HTTP endpoint: signed, in order, at least once, and
+// going on where it was after any restart. See README.md.
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/stagehouse/stagehouse/sdk"
+)
+
+// webhook is the block extensions.webhook of the configuration.
+type webhook struct {
+	URL         string   `json:"url" required:"true" doc:"Where events are posted to"`
+	Secret      string   `json:"secret" required:"true" doc:"What they are signed with: whsec_ and 24 to 64 bytes in base64. Write \"${env:NAME}\" or \"${file:PATH}\""`
+	Types       []string `json:"types" doc:"Which events: types such as chat:reply, or families such as agent:*. Empty = all but chat:delta"`
+	Agents      []string `json:"agents" doc:"Only what is about these agents. Empty = everything"`
+	Concurrency int      `json:"concurrency" minimum:"1" maximum:"64" doc:"How many requests may be under way. What is about one agent is always in order"`
+	MaxAttempts int      `json:"maxAttempts" minimum:"1" maximum:"1000" doc:"After so many an event becomes a dead letter"`
+	TimeoutMs   int      `json:"timeoutMs" minimum:"1" maximum:"300000" doc:"Of one request"`
+	RetryMinMs  int      `json:"retryMinMs" minimum:"1" doc:"The first pause before another attempt; the next ones double"`
+	RetryMaxMs  int      `json:"retryMaxMs" minimum:"1" doc:"The longest one, unless the endpoint asks for more by Retry-After"`
+
+	transport http.RoundTripper // nil = http.DefaultTransport
+}
+
+// Validate says what the JSON Schema cannot.
+func (x *webhook) Validate() []sdk.Problem {
+	var problems []sdk.Problem
+	wrong := func(at, message, suggestion string) {
+		problems = append(problems, sdk.Problem{Severity: sdk.SeverityError, Pointer: at, Message: message, Suggestion: suggestion})
+	}
+	if u, err := url.Parse(x.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		wrong("/url", "is not the URL of an HTTP endpoint", "use one such as https://example.com/hooks")
+	}
+	if _, err := parseSecret(x.Secret); err != nil {
+		wrong("/secret", err.Error(), `make one with: echo "whsec_$(openssl rand -base64 32)"`)
+	}
+	if x.RetryMaxMs < x.RetryMinMs {
+		wrong("/retryMaxMs", "is less than retryMinMs", "raise it")
+	}
+	return problems
+}
+
+// Start begins with what happens from now on, or where an earlier generation has left off.
+func (x *webhook) Start(ctx context.Context, h *sdk.Host) error {
+	key, err := parseSecret(x.Secret)
+	if err != nil {
+		return err
+	}
+	now, err := h.Events.Head(h.Self(ctx, sdk.ScopeAdmin))
+	if err != nil {
+		return err
+	}
+	d := &delivery{webhook: x, host: h, key: key, begin: now, client: x.client()}
+	h.GoAlone(d.run) // two generations must not both deliver
+	return nil
+}
+
+// wants reports whether an event is to be delivered. That something is missing always is.
+func (x *webhook) wants(e sdk.Event) bool {
+	if e.Type == sdk.EventGap {
+		return true
+	}
+	return x.wantsAgent(e.AgentID) && x.wantsType(string(e.Type))
+}
+
+func (x *webhook) wantsAgent(id string) bool {
+	for _, a := range x.Agents {
+		if a == id {
+			return true
+		}
+	}
+	return len(x.Agents) == 0
+}
+
+func (x *webhook) wantsType(name string) bool {
+	family, _, _ := strings.Cut(name, ":")
+	for _, t := range x.Types {
+		if t == name || t == family+":*" || t == "*" {
+			return true
+		}
+	}
+	return len(x.Types) == 0 && name != "chat:delta"
+}
+
+func definition() sdk.Definition {
+	return sdk.Definition{
+		Name: "webhook", Version: "1.0.0", Summary: "Delivers events to an HTTP endpoint", Requires: []string{sdk.ServiceEvents},
+		New: func() sdk.Extension {
+			return &webhook{Concurrency: 4, MaxAttempts: 16, TimeoutMs: 15_000, RetryMinMs: 1000, RetryMaxMs: 3_600_000}
+		},
+	}
+}
+
+func main() { sdk.Main(definition()) }
