@@ -130,6 +130,9 @@ func (h *Host) adopt(rt Runtime, o options) {
 		plugin.WithRunDir(h.runDir()),
 		plugin.WithStateDir(filepath.Join(h.data.Path(), "extensions")),
 		plugin.WithHostVersion(Version))...)
+	if u, ok := rt.(CommandUser); ok {
+		u.UseCommands(h.manager.Commands())
+	}
 }
 
 // maxKnown is of how many configurations the secrets are scrubbed: an extension that was not replaced may still have old ones.

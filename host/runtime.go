@@ -6,6 +6,10 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
+// CommandUser is a Runtime whose agents can carry out the commands of extensions. The host calls UseCommands once, before any
+// extension runs. What there is changes when extensions do; see schema.Commands.
+type CommandUser interface{ UseCommands(schema.Commands) }
+
 // Runtime is where agents live. host/local is the reference; anything that offers the services can take its place.
 type Runtime interface {
 	// Services returns what the runtime offers; a nil service is one that it does not. The host puts authorisation and

@@ -128,6 +128,7 @@ func next(s Spec, phase Phase, cause error) string {
 		reserved *ReservedError
 		problems *ProblemsError
 		missing  *MissingError
+		taken    *TakenError
 	)
 	switch {
 	case errors.As(cause, &checksum):
@@ -158,6 +159,8 @@ func next(s Spec, phase Phase, cause error) string {
 		return fmt.Sprintf("add it to %s.plugin.grants", key)
 	case errors.As(cause, &missing):
 		return fmt.Sprintf("use a runtime that offers it, or set %s.enabled to false", key)
+	case errors.As(cause, &taken):
+		return fmt.Sprintf("set enabled to false for one of them, or leave %q out of %s.plugin.grants", schema.GrantCommands, key)
 	case strings.Contains(cause.Error(), key): // it names the key to change, as a port that is taken does
 		return ""
 	case phase == PhaseStart, phase == PhaseHealth, phase == PhaseActivate:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stagehouse/stagehouse/plugin/tether"
+	"github.com/stagehouse/stagehouse/schema"
 )
 
 // extension is one extension through all its generations. A supervisor decides what becomes of them.
@@ -28,10 +29,11 @@ type extension struct {
 	mu       sync.Mutex
 	spec     Spec // of the generation that runs, or is to run
 	now      Status
-	current  *generation // nil = none runs
-	launched uint64      // generations so far
-	next     *reload     // that has not begun; nil = none
-	under    *reload     // that is under way; nil = none
+	current  *generation      // nil = none runs
+	offers   []schema.Command // of the generation that runs, or ran last
+	launched uint64           // generations so far
+	next     *reload          // that has not begun; nil = none
+	under    *reload          // that is under way; nil = none
 }
 
 func newExtension(m *Manager, s Spec) *extension {

@@ -35,6 +35,7 @@ type generation struct {
 	log       *slog.Logger
 	proc      *process.Process
 	client    pb.ExtensionClient
+	commands  []schema.Command
 	listeners []string      // where it serves
 	offers    []string      // services, of a runtime
 	since     time.Time     // when it began to serve
@@ -57,6 +58,9 @@ func (m *Manager) launch(ctx context.Context, s Spec, number uint64, l *tether.L
 		if kill := g.proc.Kill(0); kill != nil {
 			g.log.Error("kill an extension that did not start", "error", kill.Error())
 		}
+	}
+	if e := m.find(s.Name); e != nil {
+		m.release(s.Name, e.commands())
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -135,7 +139,7 @@ func (g *generation) init(ctx context.Context, m *Manager) error {
 			return &MissingError{Service: name, Offered: slices.Contains(m.services.Names(), name)}
 		}
 	}
-	return nil
+	return g.takeCommands(m, out.GetCommands())
 }
 
 // offer serves services to the process and returns the number of their connection, or 0 for a runtime, which gets none.

@@ -83,9 +83,10 @@ func (e *extension) install(a *attempt, before *generation) (*generation, error)
 	g := a.g
 	g.since = time.Now()
 	e.mu.Lock()
-	e.spec, e.current, e.now.Generation = a.spec, g, a.number
+	e.spec, e.current, e.offers, e.now.Generation = a.spec, g, g.commands, a.number
 	e.now.State, e.now.Since, e.now.PID, e.now.Listeners = StateRunning, g.since, g.proc.PID(), g.listeners
 	e.mu.Unlock()
+	e.manager.release(e.name, g.commands)
 	g.log.Info("extension is running", "pid", g.proc.PID(), "listeners", g.listeners, "took", time.Since(a.begun).Round(time.Millisecond).String())
 	return g, nil
 }

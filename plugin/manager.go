@@ -32,7 +32,8 @@ type Manager struct {
 
 	mu         sync.Mutex
 	ownRunDir  bool
-	extensions []*extension // in the order in which they were started
+	extensions []*extension      // in the order in which they were started
+	claims     map[string]string // command → the extension that has it, or is about to
 	closed     bool
 	starting   sync.WaitGroup
 
@@ -46,7 +47,7 @@ type Manager struct {
 func New(services schema.Services, opts ...Option) *Manager {
 	m := &Manager{
 		services: services, log: slog.New(slog.DiscardHandler), supervision: DefaultSupervision(),
-		observe: func(Change) {}, overlap: tether.Shared,
+		observe: func(Change) {}, overlap: tether.Shared, claims: map[string]string{},
 		closeDone: make(chan struct{}),
 	}
 	for _, o := range opts {
@@ -181,6 +182,7 @@ func (m *Manager) holder(network, address string) string {
 }
 
 func (m *Manager) remove(e *extension) {
+	m.release(e.name, nil)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.extensions = slices.DeleteFunc(m.extensions, func(x *extension) bool { return x == e })

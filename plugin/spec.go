@@ -33,7 +33,7 @@ type Spec struct {
 	Config       json.RawMessage   // its block, a JSON object without the host's own keys; nil = {}
 	StartTimeout time.Duration     // from the launch to the first good health; 0 = DefaultStartTimeout
 	DrainTimeout time.Duration     // 0 = DefaultDrainTimeout
-	Grants       []string          // the services that it may use; nil = all
+	Grants       []string          // the services that it may use, and schema.GrantCommands; nil = all
 }
 
 func (s Spec) validate() error {
@@ -49,8 +49,8 @@ func (s Spec) validate() error {
 		}
 	}
 	for _, g := range s.Grants {
-		if !slices.Contains(schema.ServiceNames(), g) {
-			return fmt.Errorf("grant of an unknown service %q; the services are %v", g, schema.ServiceNames())
+		if g != schema.GrantCommands && !slices.Contains(schema.ServiceNames(), g) {
+			return fmt.Errorf("grant of an unknown service %q; what can be granted is %v and %s", g, schema.ServiceNames(), schema.GrantCommands)
 		}
 	}
 	return nil

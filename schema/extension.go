@@ -11,6 +11,7 @@ type Description struct {
 	Requires     []string        `json:"requires"`         // services that it cannot do without
 	Offers       []string        `json:"offers,omitempty"` // services that it has, if it is a runtime
 	ConfigSchema json.RawMessage `json:"configSchema"`     // JSON Schema 2020-12 of its config block
+	Commands     []Command       `json:"commands,omitempty"`
 }
 
 // Severity says how bad a problem is.

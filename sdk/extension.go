@@ -8,7 +8,7 @@ import (
 )
 
 // Extension is what an author implements. It may implement [Validator], [Requirer], [Teller], [Mover], [Drainer],
-// [HealthChecker] and [Schemer] too.
+// [HealthChecker], [Commander] and [Schemer] too.
 //
 // The sdk calls, in this order: the strict decoding of the configuration into the struct, Validate, Start, then Health
 // again and again while it serves, then Tell and Move, if another generation takes its place, then Drain. Start is called once. A

@@ -41,6 +41,8 @@ type lifetime struct {
 	replaced atomic.Bool // the drain is there because another generation has taken the place of this one
 	leaving  atomic.Bool // the drain has begun
 
+	calls calls // of commands
+
 	mu        sync.Mutex
 	failure   error // the first one
 	listeners []net.Listener
@@ -231,6 +233,7 @@ func (l *lifetime) health() error {
 // how many requests and goroutines that were, and why the own drain has failed, if it had the time. It is called once.
 func (l *lifetime) finish(ctx context.Context, ext ownDrain) (int, error) {
 	l.leaving.Store(true)
+	l.calls.close()
 	l.handOver(ctx, ext)
 	own := make(chan error, 1)
 	if ext.drain == nil {
@@ -240,7 +243,7 @@ func (l *lifetime) finish(ctx context.Context, ext ownDrain) (int, error) {
 		lead(ctx, own)
 	}
 	l.stop()
-	cut := l.shutdown(ctx)
+	cut := l.shutdown(ctx) + l.calls.wait(ctx)
 	err := waitFor(ctx, own)
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		l.log.Warn("the extension's own drain did not finish in time", "error", err.Error())

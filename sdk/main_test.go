@@ -33,6 +33,7 @@ const (
 	envChatter   = "STAGEHOUSE_TEST_CHATTER"   // what the extension prints before it calls Main
 	envUntied    = "STAGEHOUSE_TEST_UNTIED"    // the extension has no tether, as on systems where there is none
 	envHost      = "STAGEHOUSE_TEST_HOST"      // this process is a host that runs it
+	envCommander = "STAGEHOUSE_TEST_COMMANDER" // this process is the extension commander
 )
 
 func TestMain(m *testing.M) {
@@ -45,6 +46,8 @@ func TestMain(m *testing.M) {
 			_ = os.Unsetenv(protocol.EnvTether)
 		}
 		sdk.Main(servantDefinition())
+	case os.Getenv(envCommander) != "":
+		sdk.Main(commanderDefinition())
 	case os.Getenv(envHost) != "":
 		hostMain()
 	}

@@ -30,6 +30,11 @@ func ConfigSchema(ext any) (json.RawMessage, error) {
 	if path := recursive(v.Type(), nil); path != "" {
 		return nil, fmt.Errorf("the configuration %T contains itself at %s; implement sdk.Schemer", ext, path)
 	}
+	return structSchema(v)
+}
+
+// structSchema derives the JSON Schema of a struct that does not contain itself, given a pointer to one.
+func structSchema(v reflect.Value) (json.RawMessage, error) {
 	if at, key := findDuration(v.Elem().Type()); at != "" {
 		return nil, fmt.Errorf("%s is a time.Duration, which JSON has in nanoseconds; use an int of milliseconds such as %q, "+
 			"or a type of your own with UnmarshalJSON and JSONSchema", at, key+"Ms")

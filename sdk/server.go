@@ -56,6 +56,8 @@ type Server struct {
 	block []byte // of the configuration
 	stage *stage // nil = it is no runtime
 
+	commands []Command
+
 	drainOnce sync.Once
 	drained   chan struct{}
 	cut       int   // read after drained
@@ -107,6 +109,7 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	if s.stage != nil {
 		s.stage.register(r)
 	}
+	pb.RegisterCommandsServer(r, commandRPC{s: s})
 }
 
 // Drain does what the host's call of that name does: it calls the extension's own Drain, stops accepting, finishes what is
@@ -209,7 +212,15 @@ func (r *rpc) Init(_ context.Context, in *pb.InitRequest) (*pb.InitResponse, err
 		Log: s.env.Log, State: State{dir: in.GetStateDir()}, life: s.life,
 	}
 	s.mu.Unlock()
-	return &pb.InitResponse{Name: s.def.Name, Version: s.def.Version, Requires: s.def.Requires, Offers: s.def.offers}, nil
+	specs, err := s.def.commandSpecs(s.env.Log)
+	if err != nil {
+		return nil, wire.ToStatus(err)
+	}
+	out := &pb.InitResponse{Name: s.def.Name, Version: s.def.Version, Requires: s.def.Requires, Offers: s.def.offers}
+	for _, c := range specs {
+		out.Commands = append(out.Commands, wire.ToCommand(c))
+	}
+	return out, nil
 }
 
 func (r *rpc) Configure(_ context.Context, in *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {
@@ -218,8 +229,12 @@ func (r *rpc) Configure(_ context.Context, in *pb.ConfigureRequest) (*pb.Configu
 		return nil, err
 	}
 	ext, problems := s.def.configure(s.env.Log, in.GetConfig())
+	commands, err := commandsOf(s.env.Log, ext)
+	if err != nil {
+		ext, problems = nil, append(problems, wrong("", "%v", err))
+	}
 	s.mu.Lock()
-	s.ext, s.block = ext, in.GetConfig()
+	s.ext, s.block, s.commands = ext, in.GetConfig(), commands
 	if x, ok := ext.(*inactive); ok {
 		x.stage = s.stage
 	}

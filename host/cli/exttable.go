@@ -61,6 +61,13 @@ func writeDescription(w io.Writer, d host.Description) error {
 	}
 	fmt.Fprintf(w, "requires  %s\n", orDash(strings.Join(d.Description.Requires, ", ")))
 	fmt.Fprintf(w, "protocol  %d\n", d.Description.Protocol)
+	for i, c := range d.Description.Commands {
+		label := "commands"
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(w, "%-8s  /%s: %s\n", label, c.Name, c.Description)
+	}
 	var s blockSchema
 	if err := json.Unmarshal(d.Description.ConfigSchema, &s); err != nil || len(s.Properties) == 0 {
 		_, err := fmt.Fprintln(w, "\nIts block has no keys of its own.")

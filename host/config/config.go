@@ -102,8 +102,9 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	cfg, more := l.decode(tree, s, append(slices.Clone(unresolved), problems...))
 	problems = append(problems, more...)
 	cfg.secrets = secrets
+	holders := map[string]string{} // command → the extension that has it
 	for _, e := range cfg.blocks() {
-		found, err := l.checkExtension(ctx, e)
+		found, err := l.checkExtension(ctx, e, holders)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -295,6 +296,33 @@ func TestGrantsThatDoNotSuffice(t *testing.T) {
 	}
 	if _, problems = load(t, l, config.Sources{File: write(t, `{"extensions":{"api":{}}}`)}); len(problems) > 0 {
 		t.Errorf("without grants all is granted, and there is %+v", problems)
+	}
+}
+
+// TestCommandsOfTwoExtensions: they cannot be told apart, unless one of them is off, or is not granted to have any.
+func TestCommandsOfTwoExtensions(t *testing.T) {
+	l := loader()
+	l.BuiltIns = map[string]config.Command{"one": l.BuiltIns["api"], "two": l.BuiltIns["api"]}
+	l.Check = func(context.Context, config.Extension) (schema.CheckResult, error) {
+		return schema.CheckResult{Description: schema.Description{Commands: []schema.Command{{Name: "roll"}, {Name: "pay"}}}}, nil
+	}
+	for file, want := range map[string][]string{
+		`{"extensions":{"one":{},"two":{}}}`:                                                              {"/extensions/two", "/extensions/two"},
+		`{"extensions":{"one":{"enabled":false},"two":{}}}`:                                               nil,
+		`{"extensions":{"one":{},"two":{"plugin":{"grants":["agents"]}}}}`:                                {"/extensions/two/plugin/grants"},
+		`{"extensions":{"one":{"plugin":{"grants":[]}},"two":{"plugin":{"grants":["chat","commands"]}}}}`: {"/extensions/one/plugin/grants"},
+	} {
+		_, problems := load(t, l, config.Sources{File: write(t, file)})
+		var at []string
+		for _, p := range problems {
+			at = append(at, p.Pointer)
+			if fatal := strings.HasSuffix(p.Pointer, "two"); fatal != (p.Severity == schema.SeverityError) || p.Suggestion == "" {
+				t.Errorf("%s: %+v", file, p)
+			}
+		}
+		if !slices.Equal(at, want) {
+			t.Errorf("%s: problems at %v, want %v", file, at, want)
+		}
 	}
 }
 

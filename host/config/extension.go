@@ -28,8 +28,8 @@ func kind(name string) string {
 }
 
 // checkExtension asks the extension for its JSON Schema and for what it thinks of its block, and holds the block against
-// both.
-func (l Loader) checkExtension(ctx context.Context, e *Extension) ([]schema.Problem, error) {
+// both. Its commands are added to holders, which says which extension has a command.
+func (l Loader) checkExtension(ctx context.Context, e *Extension, holders map[string]string) ([]schema.Problem, error) {
 	place := at(e.Name)
 	result, err := l.Check(ctx, *e)
 	switch {
@@ -59,6 +59,7 @@ func (l Loader) checkExtension(ctx context.Context, e *Extension) ([]schema.Prob
 			problems = append(problems, p)
 		}
 	}
+	problems = append(problems, e.checkCommands(result.Description.Commands, holders)...)
 	return append(problems, e.missingGrants(result.Description.Requires)...), nil
 }
 
@@ -74,6 +75,31 @@ func (e *Extension) mistaken(d schema.Description) []schema.Problem {
 			"%s %s is a runtime, and no extension", d.Name, d.Version)}
 	}
 	return nil
+}
+
+// checkCommands returns a problem for each command that another extension has, and a warning if the block does not grant it to
+// have any.
+func (e *Extension) checkCommands(commands []schema.Command, holders map[string]string) []schema.Problem {
+	if !e.Enabled || len(commands) == 0 {
+		return nil
+	}
+	if e.Grants != nil && !slices.Contains(e.Grants, schema.GrantCommands) {
+		return []schema.Problem{{
+			Severity: schema.SeverityWarning, Pointer: problem.Pointer("extensions", e.Name, "plugin", "grants"),
+			Message: "the extension has commands for agents, which it is not granted to add", Suggestion: fmt.Sprintf("add %q", schema.GrantCommands),
+		}}
+	}
+	var problems []schema.Problem
+	for _, c := range commands {
+		by, taken := holders[c.Name]
+		if !taken {
+			holders[c.Name] = e.Name
+			continue
+		}
+		problems = append(problems, problem.Errorf(problem.Pointer("extensions", e.Name), "set enabled to false for one of them",
+			"its command %q is also one of the extension %s, and agents could not tell them apart", c.Name, by))
+	}
+	return problems
 }
 
 func (e *Extension) validate(configSchema json.RawMessage) ([]schema.Problem, error) {

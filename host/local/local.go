@@ -39,6 +39,7 @@ type Runtime struct {
 	once     *once.Keeper
 	makers   map[string]*maker // of brains, by provider
 	memory   *memories.Memory
+	commands atomic.Pointer[schema.Commands] // of extensions; nil = there are none
 	closing  atomic.Bool
 	lifetime context.Context // of brains in the making: it ends when Close has given up on them
 	cutOff   context.CancelFunc

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
@@ -9,12 +10,16 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-const maxThoughtBytes = 8 << 10 // of one thought
+const (
+	maxThoughtBytes = 8 << 10 // of one thought
+	maxFailureBytes = 1 << 10 // of the text of what a command could not do
+)
 
 // performance is a brain at work on a turn.
 type performance struct {
 	*Runtime
 	turn  *turns.Turn
+	calls atomic.Int64 // of commands
 	feels schema.Emotion
 }
 
@@ -55,6 +60,7 @@ func (p *performance) prepare(ctx context.Context) (brain.Turn, error) {
 	}
 	return brain.Turn{
 		Agent: a, Principal: run.Principal, Message: p.turn.Message, History: history, Context: p.turn.Context, Now: now,
-		Memory: recall{p.store, run.AgentID, run.Principal, p.now},
+		Memory:   recall{p.store, run.AgentID, run.Principal, p.now},
+		Commands: p.extensionCommands(),
 	}, nil
 }

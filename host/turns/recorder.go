@@ -13,7 +13,7 @@ import (
 const maxUnwritten = 256
 
 // recorder writes the steps of one turn in order, without making the brain wait for the disk: the steps that come while a
-// commit is under way share the next one. It is used by one goroutine.
+// commit is under way share the next one. It is used by one goroutine at a time.
 type recorder struct {
 	store store.Store
 	runID string

@@ -83,6 +83,7 @@ func lastEvent(run schema.Run) schema.Event {
 type intake struct {
 	schema.SendRequest
 	principal string
+	scopes    []schema.Scope
 	fresh     bool // the conversation's id is one that we have just given
 	route     *schema.RouteDecision
 }
@@ -101,7 +102,7 @@ func (s *Chat) accept(ctx context.Context, r schema.SendRequest) (schema.Accepte
 	if a, ok, err := once.Earlier[schema.Accepted](ctx, s.once); ok {
 		return a, err
 	}
-	in := intake{SendRequest: r, principal: caller.Principal}
+	in := intake{SendRequest: r, principal: caller.Principal, scopes: caller.Scopes}
 	if err := s.complete(ctx, &in); err != nil {
 		s.once.Failure(ctx, err)
 		return schema.Accepted{}, err
@@ -209,7 +210,9 @@ func (s *Chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, 
 	}
 	tx.OnCommit(func() {
 		ctx, end := context.WithCancel(s.lifetime)
-		s.turns.add(&Turn{Run: run, Message: m, Context: in.Context, chat: s, conversation: key, ctx: ctx, end: end})
+		s.turns.add(&Turn{
+			Run: run, Message: m, Context: in.Context, Scopes: in.scopes, chat: s, conversation: key, ctx: ctx, end: end,
+		})
 	})
 	return schema.Accepted{
 		RunID: run.ID, ConversationID: in.ConversationID, AgentID: in.AgentID, Message: m, Route: in.route, Position: ahead, Since: since,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/internal/ids"
@@ -18,16 +19,19 @@ const (
 	maxErrorBytes   = 1 << 10 // of the text of a failed run
 )
 
-// Turn is a run that is accepted and not over, as its work has it. Its methods are called by one goroutine: that of the work.
+// Turn is a run that is accepted and not over, as its work has it. Tell, Keep and History are safe for concurrent use; Delta is
+// called by one goroutine.
 type Turn struct {
 	Run     schema.Run     // as it was accepted
 	Message schema.Message // what was said
 	Context schema.Object  // what the sender gave along
+	Scopes  []schema.Scope // of the sender
 
 	chat         *Chat
 	conversation int64           // key
 	ctx          context.Context // ends when the run does, however it does
 	end          context.CancelFunc
+	recMu        sync.Mutex // of rec
 	rec          *recorder
 	deltas       int
 	said         strings.Builder
@@ -52,7 +56,18 @@ func (t *Turn) Delta(piece string) error {
 
 // Keep has something else kept that the turn does, in the same order as its events, unless the run has ended before. change
 // may run more than once, as store.Store.Update says; it tells of what it does by Append.
-func (t *Turn) Keep(change func(tx store.Tx) error) error { return unkept(t.rec.add(change)) }
+func (t *Turn) Keep(change func(tx store.Tx) error) error {
+	t.recMu.Lock()
+	defer t.recMu.Unlock()
+	return unkept(t.rec.add(change))
+}
+
+// flush waits until everything is durable.
+func (t *Turn) flush() error {
+	t.recMu.Lock()
+	defer t.recMu.Unlock()
+	return unkept(t.rec.flush())
+}
 
 // Append appends an event of the run in a transaction.
 func (t *Turn) Append(tx store.Tx, typ schema.EventType, payload any) error {
@@ -93,7 +108,7 @@ func (s *Chat) perform(t *Turn) {
 	err := t.start()
 	if err == nil {
 		reply, err = t.answer()
-		if flushed := unkept(t.rec.flush()); err == nil || errors.Is(flushed, ErrOver) {
+		if flushed := t.flush(); err == nil || errors.Is(flushed, ErrOver) {
 			err = flushed
 		}
 	}

@@ -45,5 +45,8 @@ func Reserved(name string) bool {
 // that nothing but another process can bring back. Any other bad answer may be better the next time.
 const StatusFailed = 10
 
+// StatusLeaving is the gRPC status (ABORTED) of a command that was not begun, because the process is leaving.
+const StatusLeaving = 10
+
 // MaxMessageSize is the size of the largest message on the boundary, in either direction.
 const MaxMessageSize = 16 << 20

@@ -101,6 +101,8 @@ func conversions() []conversion {
 		pair("new memory", wire.ToNewMemory, wire.FromNewMemory),
 		pair("memory query", sure(wire.ToMemoryQuery), wire.FromMemoryQuery),
 		pair("event", sure(wire.ToEvent), wire.FromEvent),
+		pair("command", sure(wire.ToCommand), sure(wire.FromCommand)),
+		pair("command call", wire.ToCommandCall, wire.FromCommandCall),
 		pair("event query", sure(wire.ToEventQuery), sure(wire.FromEventQuery)),
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,7 +52,9 @@ const bufferBytes = 256 << 10
 // Running is an extension that runs.
 type Running struct {
 	client    pb.ExtensionClient
-	brokerID  uint32 // of the connection with the services, where there is a broker
+	commands  pb.CommandsClient
+	calls     atomic.Int64 // of commands
+	brokerID  uint32       // of the connection with the services, where there is a broker
 	stateDir  string
 	listeners []string
 	http      *http.Client
@@ -229,7 +232,7 @@ func open(t testing.TB, d sdk.Definition, services schema.Services, opts ...Opti
 	if err != nil {
 		return nil, err
 	}
-	return &Running{client: pb.NewExtensionClient(conn), stateDir: o.state, http: o.network.client(t)}, nil
+	return &Running{client: pb.NewExtensionClient(conn), commands: pb.NewCommandsClient(conn), stateDir: o.state, http: o.network.client(t)}, nil
 }
 
 // connect serves what register registers over a connection in memory, until the test ends.

@@ -36,6 +36,7 @@ type Turn struct {
 	Context   schema.Object    // what the sender gave along
 	Now       time.Time
 	Memory    Memory
+	Commands  Commands // what extensions let the agent do; nil = nothing
 }
 
 // Memory is what the agent remembers and the principal of the turn may be told: its own and the shared ones.
@@ -44,6 +45,16 @@ type Memory interface {
 	Recall(ctx context.Context, text string, limit int) ([]schema.MemoryHit, error)
 	// Recent returns the newest memories, newest first.
 	Recent(ctx context.Context, limit int) ([]schema.MemoryItem, error)
+}
+
+// Commands is what extensions let the agent do, on behalf of the principal of the turn and with the scopes of its message: the
+// tools of a model. Methods are safe for concurrent use.
+type Commands interface {
+	// List returns what there is now, by name.
+	List(ctx context.Context) ([]schema.Command, error)
+	// Run carries a command out, and shows it as an action whose result is what came of it, or {"error": {"code", "message"}}:
+	// the brain yields no step for it. The error is a *schema.Error whose text is fit to be shown, or says that the turn is over.
+	Run(ctx context.Context, name string, input schema.Object) (schema.Object, error)
 }
 
 // Step is one thing that a brain does: exactly one field is set.

@@ -1,6 +1,6 @@
 // Package builtin is a brain that needs no model and no network, and says so.
 //
-// It can do four things, and it does them for real: it keeps what it is told about the person who talks to it ([facts]),
+// It can do five things, and it does them for real: it has a command of an extension carried out that it is given by name ([mind.command]), it keeps what it is told about the person who talks to it ([facts]),
 // finds it again when it is asked, in its memories and in the conversation ([mind.recall]), feels the tone of what it hears
 // (package mood), and answers in a voice that the agent's persona sets ([voiceOf]). What it cannot do, it says it cannot. It
 // understands English; of other languages it keeps and finds the words.
@@ -38,7 +38,10 @@ func New(_ context.Context, _ string, options schema.Object) (brain.Brain, error
 func (Brain) Respond(ctx context.Context, t brain.Turn) iter.Seq2[brain.Step, error] {
 	return func(yield func(brain.Step, error) bool) {
 		m := &mind{ctx: ctx, turn: t, yield: yield, voice: voiceOf(t.Agent)}
-		reply := m.consider(understand(t))
+		reply, done := m.command()
+		if !done {
+			reply = m.consider(understand(t))
+		}
 		for piece := range pieces(reply) {
 			m.do(brain.Step{Delta: piece})
 		}

@@ -118,7 +118,8 @@ type InitResponse struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	Requires      []string               `protobuf:"bytes,3,rep,name=requires,proto3" json:"requires,omitempty"`
-	Offers        []string               `protobuf:"bytes,4,rep,name=offers,proto3" json:"offers,omitempty"` // the services that a runtime offers, see Runtime; an extension offers none
+	Offers        []string               `protobuf:"bytes,4,rep,name=offers,proto3" json:"offers,omitempty"`     // the services that a runtime offers, see Runtime; an extension offers none
+	Commands      []*Command             `protobuf:"bytes,5,rep,name=commands,proto3" json:"commands,omitempty"` // what it lets agents do; no two extensions have one of the same name
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -177,6 +178,13 @@ func (x *InitResponse) GetRequires() []string {
 func (x *InitResponse) GetOffers() []string {
 	if x != nil {
 		return x.Offers
+	}
+	return nil
+}
+
+func (x *InitResponse) GetCommands() []*Command {
+	if x != nil {
+		return x.Commands
 	}
 	return nil
 }
@@ -589,7 +597,7 @@ var File_stagehouse_v1_extension_proto protoreflect.FileDescriptor
 
 const file_stagehouse_v1_extension_proto_rawDesc = "" +
 	"\n" +
-	"\x1dstagehouse/v1/extension.proto\x12\rstagehouse.v1\"\xe1\x01\n" +
+	"\x1dstagehouse/v1/extension.proto\x12\rstagehouse.v1\x1a\x1cstagehouse/v1/commands.proto\"\xe1\x01\n" +
 	"\vInitRequest\x12\x1c\n" +
 	"\textension\x18\x01 \x01(\tR\textension\x12\x1e\n" +
 	"\n" +
@@ -599,12 +607,13 @@ const file_stagehouse_v1_extension_proto_rawDesc = "" +
 	"\bservices\x18\x04 \x03(\tR\bservices\x12!\n" +
 	"\fhost_version\x18\x05 \x01(\tR\vhostVersion\x12\x1b\n" +
 	"\tlog_level\x18\x06 \x01(\tR\blogLevel\x12\x1b\n" +
-	"\tstate_dir\x18\a \x01(\tR\bstateDir\"p\n" +
+	"\tstate_dir\x18\a \x01(\tR\bstateDir\"\xa4\x01\n" +
 	"\fInitResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1a\n" +
 	"\brequires\x18\x03 \x03(\tR\brequires\x12\x16\n" +
-	"\x06offers\x18\x04 \x03(\tR\x06offers\"*\n" +
+	"\x06offers\x18\x04 \x03(\tR\x06offers\x122\n" +
+	"\bcommands\x18\x05 \x03(\v2\x16.stagehouse.v1.CommandR\bcommands\"*\n" +
 	"\x10ConfigureRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\fR\x06config\"G\n" +
 	"\x11ConfigureResponse\x122\n" +
@@ -662,24 +671,26 @@ var file_stagehouse_v1_extension_proto_goTypes = []any{
 	(*HealthResponse)(nil),    // 8: stagehouse.v1.HealthResponse
 	(*DrainRequest)(nil),      // 9: stagehouse.v1.DrainRequest
 	(*DrainResponse)(nil),     // 10: stagehouse.v1.DrainResponse
+	(*Command)(nil),           // 11: stagehouse.v1.Command
 }
 var file_stagehouse_v1_extension_proto_depIdxs = []int32{
-	4,  // 0: stagehouse.v1.ConfigureResponse.problems:type_name -> stagehouse.v1.Problem
-	0,  // 1: stagehouse.v1.Extension.Init:input_type -> stagehouse.v1.InitRequest
-	2,  // 2: stagehouse.v1.Extension.Configure:input_type -> stagehouse.v1.ConfigureRequest
-	5,  // 3: stagehouse.v1.Extension.Start:input_type -> stagehouse.v1.StartRequest
-	7,  // 4: stagehouse.v1.Extension.Health:input_type -> stagehouse.v1.HealthRequest
-	9,  // 5: stagehouse.v1.Extension.Drain:input_type -> stagehouse.v1.DrainRequest
-	1,  // 6: stagehouse.v1.Extension.Init:output_type -> stagehouse.v1.InitResponse
-	3,  // 7: stagehouse.v1.Extension.Configure:output_type -> stagehouse.v1.ConfigureResponse
-	6,  // 8: stagehouse.v1.Extension.Start:output_type -> stagehouse.v1.StartResponse
-	8,  // 9: stagehouse.v1.Extension.Health:output_type -> stagehouse.v1.HealthResponse
-	10, // 10: stagehouse.v1.Extension.Drain:output_type -> stagehouse.v1.DrainResponse
-	6,  // [6:11] is the sub-list for method output_type
-	1,  // [1:6] is the sub-list for method input_type
-	1,  // [1:1] is the sub-list for extension type_name
-	1,  // [1:1] is the sub-list for extension extendee
-	0,  // [0:1] is the sub-list for field type_name
+	11, // 0: stagehouse.v1.InitResponse.commands:type_name -> stagehouse.v1.Command
+	4,  // 1: stagehouse.v1.ConfigureResponse.problems:type_name -> stagehouse.v1.Problem
+	0,  // 2: stagehouse.v1.Extension.Init:input_type -> stagehouse.v1.InitRequest
+	2,  // 3: stagehouse.v1.Extension.Configure:input_type -> stagehouse.v1.ConfigureRequest
+	5,  // 4: stagehouse.v1.Extension.Start:input_type -> stagehouse.v1.StartRequest
+	7,  // 5: stagehouse.v1.Extension.Health:input_type -> stagehouse.v1.HealthRequest
+	9,  // 6: stagehouse.v1.Extension.Drain:input_type -> stagehouse.v1.DrainRequest
+	1,  // 7: stagehouse.v1.Extension.Init:output_type -> stagehouse.v1.InitResponse
+	3,  // 8: stagehouse.v1.Extension.Configure:output_type -> stagehouse.v1.ConfigureResponse
+	6,  // 9: stagehouse.v1.Extension.Start:output_type -> stagehouse.v1.StartResponse
+	8,  // 10: stagehouse.v1.Extension.Health:output_type -> stagehouse.v1.HealthResponse
+	10, // 11: stagehouse.v1.Extension.Drain:output_type -> stagehouse.v1.DrainResponse
+	7,  // [7:12] is the sub-list for method output_type
+	2,  // [2:7] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_extension_proto_init() }
@@ -687,6 +698,7 @@ func file_stagehouse_v1_extension_proto_init() {
 	if File_stagehouse_v1_extension_proto != nil {
 		return
 	}
+	file_stagehouse_v1_commands_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
