@@ -165,6 +165,40 @@ type own struct{ value }
 
 func (own) ConfigSchema() json.RawMessage { return json.RawMessage(`{"type":"object"}`) }
 
+// nested has structs where there are no values of them yet.
+type nested struct {
+	List []door          `json:"list"`
+	Map  map[string]door `json:"map"`
+	None *door           `json:"none"`
+	Deep [][]*door       `json:"deep"`
+}
+
+type door struct {
+	Name string `json:"name" required:"true" pattern:"^[a-z]+$"`
+	Open bool   `json:"open"`
+}
+
+func (*nested) Start(context.Context, *sdk.Host) error { return nil }
+
+func TestTheTagsInListsCount(t *testing.T) {
+	d := sdk.Definition{Name: "nested", Version: "1", New: func() sdk.Extension { return &nested{} }}
+	good := `{"list":[{"name":"a"}],"map":{"k":{"name":"a","open":true}},"none":{"name":"a"},"deep":[[{"name":"a"}]]}`
+	if problems := sdktest.Check(t, d, good); len(problems) > 0 {
+		t.Errorf("%s: %+v", good, problems)
+	}
+	bad := `{"list":[{"name":"a"},{"name":"A"}],"map":{"k":{"name":"1"}},"none":{"name":""},"deep":[[{"name":"-"}]]}`
+	var at []string
+	for _, p := range sdktest.Check(t, d, bad) {
+		at = append(at, p.Pointer)
+	}
+	if want := []string{"/deep/0/0/name", "/list/1/name", "/map/k/name", "/none/name"}; !slices.Equal(at, want) {
+		t.Errorf("problems at %v, want %v", at, want)
+	}
+	if problems := sdktest.Check(t, d, `{"list":[{}],"none":{}}`); len(problems) != 2 {
+		t.Errorf("without names: %+v", problems)
+	}
+}
+
 func TestConfigSchemaRefusesWhatItCannotSay(t *testing.T) {
 	for _, c := range []struct {
 		ext  sdk.Extension

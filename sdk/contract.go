@@ -54,6 +54,15 @@ const (
 	SeverityWarning = schema.SeverityWarning
 )
 
+// Codes of errors that an extension looks at, beside what ErrorCode.Retryable says.
+const (
+	CodeAgentNotRunning = schema.CodeAgentNotRunning
+	CodeAlreadyExists   = schema.CodeAlreadyExists
+	CodeInvalidArgument = schema.CodeInvalidArgument
+	CodeNotFound        = schema.CodeNotFound
+	CodeUnavailable     = schema.CodeUnavailable
+)
+
 // EventGap is the type of the event that says that others are missing, see schema.Events.
 const EventGap = schema.EventGap
 

@@ -179,6 +179,9 @@ func describeField(parent, p *jsonschema.Schema, name string, f reflect.StructFi
 	if value.Kind() == reflect.Struct && p.Properties != nil {
 		return describe(p, value)
 	}
+	if err := describeInner(p, value.Type()); err != nil {
+		return err
+	}
 	if p.Default != nil || !hasDefault(value) {
 		return nil
 	}
@@ -188,6 +191,26 @@ func describeField(parent, p *jsonschema.Schema, name string, f reflect.StructFi
 	}
 	p.Default = json.RawMessage(b)
 	return nil
+}
+
+// describeInner adds to p, the schema of a list, a map or a pointer that is nil, what the tags of the struct in it say.
+func describeInner(p *jsonschema.Schema, t reflect.Type) error {
+	for p != nil && t.Kind() != reflect.Struct {
+		switch t.Kind() {
+		case reflect.Slice, reflect.Array:
+			p = p.Items
+		case reflect.Map:
+			p = p.AdditionalProperties
+		case reflect.Pointer:
+		default:
+			return nil
+		}
+		t = t.Elem()
+	}
+	if p == nil {
+		return nil
+	}
+	return describe(p, reflect.New(t).Elem())
 }
 
 // hasDefault reports whether a value says something: an empty text, list or map does not.

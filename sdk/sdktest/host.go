@@ -27,7 +27,8 @@ type Host struct {
 	events   []schema.Event
 	grown    chan struct{} // closed and replaced when there is another event
 	calls    []Call
-	sent     int // messages
+	sent     int             // messages
+	runs     map[string]bool // ids
 }
 
 // Call is something that was asked of a Host.
@@ -39,7 +40,7 @@ type Call struct {
 
 // NewHost returns a host with those agents. One that has no status runs.
 func NewHost(agents ...schema.Agent) *Host {
-	h := &Host{agents: map[string]schema.Agent{}, grown: make(chan struct{})}
+	h := &Host{agents: map[string]schema.Agent{}, grown: make(chan struct{}), runs: map[string]bool{}}
 	for _, a := range agents {
 		if a.Status == "" {
 			a.Status = schema.AgentRunning

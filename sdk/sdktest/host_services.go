@@ -158,11 +158,15 @@ func (f fakeChat) accept(ctx context.Context, r schema.SendRequest) (*turn, erro
 	case a.Status != schema.AgentRunning:
 		return nil, schema.Errorf(schema.CodeAgentNotRunning, "agent %s is %s", r.AgentID, a.Status)
 	}
+	if f.runs[r.RunID] {
+		return nil, schema.Errorf(schema.CodeAlreadyExists, "there is a run %s already", r.RunID)
+	}
 	f.sent++
 	a := schema.Accepted{RunID: r.RunID, ConversationID: r.ConversationID, AgentID: r.AgentID, Since: schema.Cursor{Epoch: epoch, Seq: uint64(len(f.events))}}
 	if a.RunID == "" {
 		a.RunID = fmt.Sprintf("run_%026d", f.sent)
 	}
+	f.runs[a.RunID] = true
 	if a.ConversationID == "" {
 		a.ConversationID = fmt.Sprintf("conv_%d", f.sent)
 	}
