@@ -66,5 +66,11 @@ const (
 // EventGap is the type of the event that says that others are missing, see schema.Events.
 const EventGap = schema.EventGap
 
+// RunCancelled is the status of a run that was cancelled; see schema.RunStatus.
+const RunCancelled = schema.RunCancelled
+
+// ParseCursor reads a place in the event log from a text, such as Run.Since.
+func ParseCursor(text string) (Cursor, error) { return schema.ParseCursor(text) }
+
 // CodeOf returns the code of an error of a service, see schema.CodeOf.
 func CodeOf(err error) ErrorCode { return schema.CodeOf(err) }
