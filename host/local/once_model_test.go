@@ -78,7 +78,8 @@ func (m *mortal) start() {
 	}
 	conn, err := grpc.NewClient("unix:"+filepath.Join(m.dir, socketName), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)), grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff: backoff.Config{BaseDelay: 10 * time.Millisecond, Multiplier: 1, MaxDelay: 10 * time.Millisecond},
+			Backoff:           backoff.Config{BaseDelay: 10 * time.Millisecond, Multiplier: 1, MaxDelay: 10 * time.Millisecond},
+			MinConnectTimeout: patience, // the default is none, and a connection that is not made within the backoff is given up
 		}))
 	if err != nil {
 		m.t.Fatal(err)
