@@ -76,7 +76,8 @@ contract: tapped ## the published contract: its lints, and a client generated fr
 node-extension: ## the extension in TypeScript, under the program
 	cd examples/node-extension && npm ci --no-audit --no-fund --ignore-scripts && npm run build
 	TEST_NODE_EXTENSION=$(CURDIR)/examples/node-extension/build/stagehouse-desk.cjs \
-	  $(GO) test -count=1 -run 'Foreign|Desk' ./examples/e2e
+	  TEST_NODE_PROBE=$(CURDIR)/examples/node-extension/build/stagehouse-probe.cjs \
+	  $(GO) test -count=1 -run 'Foreign|Desk|Probe' ./examples/e2e
 
 python-extension: ## the extension in Python, under the program; needs Debian's python3-grpcio, python3-cryptography and protoc
 	examples/python-extension/build.sh

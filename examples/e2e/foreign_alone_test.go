@@ -26,6 +26,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/stagehouse/stagehouse/host/local"
@@ -94,6 +95,7 @@ func (f foreign) alone(t *testing.T) (l *launched, end func() error) {
 	t.Cleanup(func() { _ = conn.Close() })
 	services := offer(t, filepath.Join(dir, "services"), secure)
 	say(t, conn, 7, filepath.Join(dir, "services"))
+	refuses(t, "unix:"+parts[3], pool)
 	l = &launched{T: t, ExtensionClient: pb.NewExtensionClient(conn), init: &pb.InitRequest{Extension: f.name, BrokerId: 7, Services: services}}
 	return l, func() error {
 		_ = stdin.Close()
@@ -103,6 +105,25 @@ func (f foreign) alone(t *testing.T) (l *launched, end func() error) {
 		case <-time.After(patience):
 			return fmt.Errorf("the process is still there")
 		}
+	}
+}
+
+// refuses fails the test unless the extension refuses whoever is not its host: who shows no certificate, or another one.
+func refuses(t *testing.T, address string, pool *x509.CertPool) {
+	t.Helper()
+	stranger, _ := ownCertificate(t)
+	for who, own := range map[string][]tls.Certificate{"nobody": nil, "a stranger": {stranger}} {
+		conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+			Certificates: own, RootCAs: pool, ServerName: "localhost",
+		})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = pb.NewExtensionClient(conn).Health(t.Context(), &pb.HealthRequest{})
+		if status.Code(err) != codes.Unavailable {
+			t.Errorf("it lets %s in: %v", who, err)
+		}
+		_ = conn.Close()
 	}
 }
 

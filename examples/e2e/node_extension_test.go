@@ -134,6 +134,8 @@ func TestDeskSaysAMessageOnce(t *testing.T) {
 	}
 	if other := d.request(http.MethodPost, "/ask", `{"message": "Forget me."}`, key, "one"); other.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("the key of another message: %s", other.Status)
+	} else if said := d.lines(bufio.NewReader(other.Body), ""); said[0].str("code") != "idempotency_key_reused" {
+		t.Errorf("the key of another message: %v", said)
 	}
 }
 

@@ -13,6 +13,9 @@ import { fromStatus, StageError } from './errors.js'
 import { HEADER_REPLAYED } from './protocol.js'
 import { services as definitions } from './protos.js'
 
+/** By how much the clocks of the two sides may differ about a deadline, in milliseconds. */
+const CLOCKS = 10
+
 export type Scope = 'read' | 'chat' | 'admin'
 export type { Caller, Once }
 
@@ -96,17 +99,29 @@ function callsOf(client: Client, name: ServiceName, caller: Caller): object {
 
 const withCaller = (caller: Caller, request: object, { once }: Options): object => ({ ...request, caller: once ? { ...caller, once } : caller })
 
-const within = ({ timeoutMs }: Options): CallOptions => (timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs })
+const within = ({ timeoutMs }: Options): { deadline?: number } => (timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs })
+
+/**
+ * Says why a call failed, in terms of what the caller did. Both sides have a clock for the deadline: where the host's is ahead, gRPC
+ * says that the call was cancelled. What nobody here has cancelled has lost its connection.
+ */
+function failure(failed: ServiceError, { signal }: Options, { deadline }: { deadline?: number }): StageError {
+  const error = fromStatus(failed)
+  if (error.code !== 'cancelled' || signal?.aborted) return error
+  if (deadline !== undefined && Date.now() + CLOCKS >= deadline) return new StageError('deadline_exceeded', 'the call did not finish before its deadline')
+  return new StageError('unavailable', 'the connection to the host was closed')
+}
 
 function hear(header: Metadata, { onReplayed }: Options): void {
   if (header.get(HEADER_REPLAYED).length > 0) onReplayed?.()
 }
 
 function unary(call: Unary, caller: Caller, request: object, options: Options): Promise<object> {
+  const bounds = within(options)
   return new Promise((resolve, reject) => {
-    const running = call(withCaller(caller, request, options), new Metadata(), within(options), (failed, answer) => {
+    const running = call(withCaller(caller, request, options), new Metadata(), bounds, (failed, answer) => {
       options.signal?.removeEventListener('abort', cancel)
-      if (failed) reject(fromStatus(failed))
+      if (failed) reject(failure(failed, options, bounds))
       else resolve(answer)
     })
     const cancel = (): void => running.cancel()
@@ -116,14 +131,15 @@ function unary(call: Unary, caller: Caller, request: object, options: Options): 
 }
 
 async function* stream(call: Stream, caller: Caller, request: object, options: Options): AsyncGenerator<object> {
-  const running = call(withCaller(caller, request, options), new Metadata(), within(options))
+  const bounds = within(options)
+  const running = call(withCaller(caller, request, options), new Metadata(), bounds)
   const cancel = (): void => running.cancel()
   running.on('metadata', (header: Metadata) => hear(header, options))
   follow(options.signal, cancel)
   try {
     yield* running as AsyncIterable<object>
   } catch (failed) {
-    throw fromStatus(failed as ServiceError)
+    throw failure(failed as ServiceError, options, bounds)
   } finally {
     options.signal?.removeEventListener('abort', cancel)
     running.cancel() // whoever stops reading stops the call, which stops nothing of what it watches
