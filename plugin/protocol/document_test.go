@@ -124,7 +124,7 @@ func TestTheDocumentHasTheNumbers(t *testing.T) {
 		fmt.Sprintf("| %s | answers when it is well", seconds(s.HealthTimeout)),
 		fmt.Sprintf("It comes every %s; after %d bad answers in a row", seconds(s.HealthInterval), s.UnhealthyAfter),
 		fmt.Sprintf("that grows from %d ms to %s, and given up after %d times in a row", s.RestartMin.Milliseconds(), seconds(s.RestartMax), s.BreakAfter),
-		fmt.Sprintf("A process that is there %s later is killed", seconds(s.KillTimeout)),
+		fmt.Sprintf("or %s after the call, is killed", seconds(s.KillTimeout)),
 		fmt.Sprintf("`SIGTERM` means: drain for at most %s", seconds(sdk.OrphanDrainTimeout)),
 		fmt.Sprintf("Within %.0f h", schema.OnceFor.Hours()),
 		fmt.Sprintf("1 to %d bytes", schema.MaxOnceBytes),
