@@ -188,7 +188,7 @@ func stay(address string, stop *atomic.Bool, served *atomic.Int64) error {
 		_, err = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
 		if err != nil || resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s, %w", resp.Status, err)
+			return fmt.Errorf("%s, %v", resp.Status, err)
 		}
 		served.Add(1)
 		if resp.Close {
