@@ -9,7 +9,7 @@ CLIENTS ?= node,python
 TEST_NGINX ?= /usr/sbin/nginx
 BIN := bin
 
-.PHONY: build tapped plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js contract proxy browser swap bench node-extension python-extension clean
+.PHONY: build tapped plugins test fmt vet race cross tools generate drift lint fuzz e2e-node client-js contract proxy browser swap bench node-extension python-extension node-runtime clean
 
 build: ## the host, with the built-in extensions inside
 	$(GO) build -trimpath -o $(BIN)/stagehouse ./host/cmd/stagehouse
@@ -78,6 +78,11 @@ node-extension: ## the extension in TypeScript, under the program
 	TEST_NODE_EXTENSION=$(CURDIR)/examples/node-extension/build/stagehouse-desk.cjs \
 	  TEST_NODE_PROBE=$(CURDIR)/examples/node-extension/build/stagehouse-probe.cjs \
 	  $(GO) test -count=1 -run 'Foreign|Desk|Probe' ./examples/e2e
+
+node-runtime: ## the runtime in TypeScript, under the program
+	cd examples/node-extension && npm ci --no-audit --no-fund --ignore-scripts && npm run generate
+	cd examples/node-runtime && npm run build
+	TEST_NODE_RUNTIME=$(CURDIR)/examples/node-runtime/build/stagehouse-parrots.cjs $(GO) test -count=1 -run Parrots ./examples/e2e
 
 python-extension: ## the extension in Python, under the program; needs Debian's python3-grpcio, python3-cryptography and protoc
 	examples/python-extension/build.sh

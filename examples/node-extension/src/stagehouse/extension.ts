@@ -9,7 +9,7 @@ import { judge, type Problem, type Schema } from './config.js'
 import { toStatus } from './errors.js'
 import { Host } from './host.js'
 import type { Log } from './log.js'
-import { dial, type ServiceName } from './services.js'
+import { dial, none, type ServiceName } from './services.js'
 import type { Line } from './tether.js'
 
 /** What an extension is, before it runs. C is its block of the configuration. */
@@ -21,6 +21,8 @@ export interface Definition<C> {
   summary: string
   /** The services that it cannot do without. */
   requires: ServiceName[]
+  /** The services that it has, if it is a runtime. */
+  offers?: ServiceName[]
   /** The JSON Schema of its block. What is absent has the default that it names. */
   config: Schema
   /** What the schema cannot say. */
@@ -54,10 +56,10 @@ export class Life<C> {
     Init: answer(async (q: InitRequest__Output) => {
       this.#move('Init', 'created', 'introduced')
       this.log.setLevel(q.logLevel)
-      const as = dial(await this.broker.target(q.brokerId), q.services)
+      const as = q.brokerId === 0 ? none : dial(await this.broker.target(q.brokerId), q.services)
       this.#host = new Host(q.extension, q.generation, q.services, this.log, this.line, as, new AbortController())
-      const { name, version, requires } = this.definition
-      return { name, version, requires }
+      const { name, version, requires, offers = [] } = this.definition
+      return { name, version, requires, offers }
     }),
     Configure: answer(async (q: ConfigureRequest__Output) => {
       this.#move('Configure', 'introduced', 'configured')

@@ -29,7 +29,7 @@ async function run<C>(definition: Definition<C>, more: (plugin: Plugin) => void)
   if (process.env[COOKIE_KEY] === COOKIE_VALUE) return serve(definition, more)
   if (last === 'describe') return print(describe(definition))
   if (last === 'check') return check(definition, true)
-  console.error(`${basename(process.argv[1] ?? '')} is an extension of stagehouse (${definition.name} ${definition.version}) and is run by its host, not by hand.
+  console.error(`${basename(process.argv[1] ?? '')} is ${definition.offers ? 'a runtime' : 'an extension'} of stagehouse (${definition.name} ${definition.version}) and is run by its host, not by hand.
 
   describe    prints what it is, with the JSON Schema of its configuration
   check       reads its block of the configuration on standard input and prints what is wrong with it`)
@@ -92,6 +92,7 @@ function endGroup(sockets: string | undefined): void {
 function describe<C>(d: Definition<C>): object {
   return {
     name: d.name, version: d.version, summary: d.summary, protocol: MAJOR, requires: d.requires,
+    ...(d.offers && { offers: d.offers }),
     configSchema: { $schema: 'https://json-schema.org/draft/2020-12/schema', type: 'object', additionalProperties: false, ...d.config },
   }
 }

@@ -74,6 +74,9 @@ export function dial(at: Target, offered: readonly string[]): (caller: Caller | 
   }
 }
 
+/** What is called where nothing is offered. */
+export const none = (): Services => Object.fromEntries(serviceNames.map((name) => [name, absent(name)])) as unknown as Services
+
 function absent(name: ServiceName): object {
   return new Proxy({}, {
     get: () => () => {
