@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -36,10 +37,20 @@ func (r route) Invoke(ctx context.Context, method string, args, reply any, opts 
 			return wire.ToStatus(away("the runtime went away while it worked on this, which may have happened or not; look, or try again"))
 		}
 		v.after = p.term
+		opts = withoutHeader(opts)
 		if m, ok := reply.(proto.Message); ok {
 			proto.Reset(m)
 		}
 	}
+}
+
+// withoutHeader returns the options of a call that is made again: its caller has asked once, and is not told in the header that the
+// answer is that of an earlier request.
+func withoutHeader(opts []grpc.CallOption) []grpc.CallOption {
+	return slices.DeleteFunc(slices.Clone(opts), func(o grpc.CallOption) bool {
+		_, header := o.(grpc.HeaderCallOption)
+		return header
+	})
 }
 
 // passKey is under which a stream finds the process that it goes to.

@@ -116,6 +116,9 @@ func TestChangeIsLostWithItsProcess(t *testing.T) {
 		if schema.CodeOf(err) != c.want || err != nil && !strings.Contains(err.Error(), "may have happened or not") {
 			t.Errorf("with %v: %v", c.once, err)
 		}
+		if c.once != nil && c.once.Replayed() {
+			t.Error("its caller, who has asked once, is told that it is a repetition")
+		}
 	}
 	hits, err := r.Services().Memory.Search(as(t, "user"), schema.MemoryQuery{Text: "fact", AgentID: "nyx"})
 	if err != nil || len(hits) != 2 {

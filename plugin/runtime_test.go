@@ -25,13 +25,22 @@ import (
 	"github.com/stagehouse/stagehouse/sdk"
 )
 
-const envRuntime = "STAGEHOUSE_TEST_RUNTIME"
+const (
+	envRuntime = "STAGEHOUSE_TEST_RUNTIME"
+	few        = "few" // of the services
+)
 
 // runtimeMain makes this process a runtime, if a test has started it as that.
 func runtimeMain() {
-	if os.Getenv(envRuntime) != "" {
-		sdk.ServeRuntime(sdk.RuntimeDefinition{Name: "kept", Version: "1", New: func() sdk.Runtime { return &kept{} }})
+	d := sdk.RuntimeDefinition{Name: "kept", Version: "1"}
+	switch os.Getenv(envRuntime) {
+	case "":
+		return
+	case few:
+		d.Offers = []string{sdk.ServiceAgents, sdk.ServiceChat}
 	}
+	d.New = func() sdk.Runtime { return &kept{few: d.Offers != nil} }
+	sdk.ServeRuntime(d)
 }
 
 // kept is the reference runtime, with what can go wrong with one. It makes sure that it is the only one that is open.
@@ -43,6 +52,7 @@ type kept struct {
 	DiesIn   string `json:"diesIn"`   // a file: if there is one, the process removes it and dies when it has stored a memory
 	Forgets  bool   `json:"forgets"`  // it knows nothing of what there was before
 
+	few  bool
 	rt   *local.Runtime
 	lock *os.File
 }
@@ -75,6 +85,9 @@ func (k *kept) Open(ctx context.Context, h *sdk.RuntimeHost) (rt sdk.Services, e
 	rt = k.rt.Services()
 	rt.Chat = swallowing{rt.Chat, k.Swallows}
 	rt.Memory = dying{rt.Memory, k.DiesIn}
+	if k.few {
+		rt.Memory, rt.Events = nil, nil
+	}
 	return rt, nil
 }
 
