@@ -24,5 +24,7 @@
 // The host runs it as a process of its own, checks its configuration against the JSON Schema that the sdk derives from
 // the struct, watches over it, restarts it, and drains it before it goes. Package sdktest runs it inside a test.
 //
+// A runtime, which is where agents live, can be such a program too: see [ServeRuntime].
+//
 // The package may import schema, schema/wire, plugin/protocol and plugin/tether of this module, and nothing of the host.
 package sdk

@@ -291,6 +291,20 @@ func TestRuntimeIsKilledUnderTraffic(t *testing.T) {
 	t.Logf("%d memories, %d turns, %d failed, %d events", acknowledged.Load(), x.turns.Load(), unsaid.Load(), x.events.Load())
 }
 
+// TestRuntimeLeavesTheConfiguration: which kind of runtime a host has counts from its start on, and it says so.
+func TestRuntimeLeavesTheConfiguration(t *testing.T) {
+	a := startApartment(t)
+	write(t, a.file, `{"extensions": {"api": {"port": 0}}}`)
+	a.says("counts only after the host is started anew", "runtime")
+	a.do(newClient(t), http.StatusOK, http.MethodGet, "/api/agents/nyx", nil)
+	if stdout, stderr, code := a.ext("reload", "runtime"); code != 0 || stdout != "runtime is running, generation 2\n" {
+		t.Errorf("ext reload: %d %s%s", code, stdout, stderr)
+	}
+	if stdout, _, code := a.ext("logs", "runtime"); code != 0 || !strings.Contains(stdout, "runtime was replaced") {
+		t.Errorf("ext logs: %d %s", code, stdout)
+	}
+}
+
 // TestKillTheHostOfARuntime: the process of the runtime does not outlive its host, and the next one goes on with what there was.
 func TestKillTheHostOfARuntime(t *testing.T) {
 	a := startApartment(t)

@@ -25,6 +25,8 @@ func (p *Program) extCommand(common *commonFlags) *cobra.Command {
 A running host follows its configuration file and the programs of its extensions by itself; "ext reload" is for when
 you want to wait for the result, or when nothing has changed that it could see, such as a secret in a file.
 
+A runtime that is a process of its own stands among the extensions, as "runtime".
+
 Exit codes: 0 done, 1 the host could not do it, 2 it was not asked (usage, an unknown name, no host at --data).`,
 		Example: `  stagehouse ext list
   stagehouse ext reload api
