@@ -20,9 +20,9 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// as returns a context whose calls somebody makes who may do everything.
+// as returns a context whose calls somebody makes who may do everything. It is for a whole test.
 func as(t testing.TB, principal string) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 6*patience)
 	t.Cleanup(cancel)
 	return schema.WithCaller(ctx, schema.Caller{Principal: principal, Scopes: []schema.Scope{schema.ScopeAdmin}})
 }
@@ -161,6 +161,17 @@ func (l *load) count(ctx context.Context, n int) error {
 	return nil
 }
 
+// flows waits until so many rounds are done.
+func (l *load) flows(t testing.TB, rounds int64) {
+	t.Helper()
+	eventually(t, "rounds", func() bool {
+		l.mu.Lock()
+		failed := len(l.errs) > 0
+		l.mu.Unlock()
+		return failed || l.did.Load() >= rounds
+	})
+}
+
 func (l *load) end(t testing.TB) {
 	t.Helper()
 	close(l.stop)
@@ -183,7 +194,7 @@ func TestRuntimeIsReplacedUnderLoad(t *testing.T) {
 		if err := r.Reload(ctx, runtimeSpec(t, map[string]any{"waits": fmt.Sprint("none-", i)})); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "rounds after a swap", func() bool { return l.did.Load() >= before+16 })
+		l.flows(t, before+16)
 	}
 	l.end(t)
 	if s := r.Status(); s.Generation != 5 || s.Restarts != 0 || s.State != plugin.StateRunning {
@@ -304,7 +315,7 @@ func TestSuccessorOfARuntimeFails(t *testing.T) {
 		if s := r.Status(); s.PID != pid || s.State != plugin.StateRunning || s.Generation != 1 {
 			t.Errorf("%s: %+v", c.name, s)
 		}
-		eventually(t, "rounds after "+c.name, func() bool { return l.did.Load() >= before+8 })
+		l.flows(t, before+8)
 	}
 	l.end(t)
 }
