@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -13,14 +12,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/guard"
-	"github.com/stagehouse/stagehouse/host/local"
 	"github.com/stagehouse/stagehouse/host/token"
 	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/plugin/trial"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/conform"
+	"github.com/stagehouse/stagehouse/schema/conform/services"
 )
 
 func (p *Program) conformExtension() *cobra.Command {
@@ -39,12 +37,7 @@ sdktest.TestExtension, too, without building it.`,
 		Example: `  stagehouse conform extension ./plugins/stagehouse-hello --config '{"address": "127.0.0.1:0"}'
   stagehouse conform extension api --config '{"port": 0}'
   stagehouse conform extension node --config block.json -- dist/main.js`,
-		Args: func(c *cobra.Command, args []string) error {
-			if before := c.ArgsLenAtDash(); len(args) == 0 || before == 0 || before < 0 && len(args) > 1 || before > 1 {
-				return fmt.Errorf("conform extension: name one program to check; its own arguments come after --")
-			}
-			return nil
-		},
+		Args: oneTarget,
 		RunE: func(c *cobra.Command, args []string) error {
 			spec, err := p.extensionTarget(args[0], args[1:])
 			if err != nil {
@@ -70,15 +63,28 @@ func (p *Program) extensionTarget(target string, args []string) (plugin.Spec, er
 		}
 		return plugin.Spec{Name: target, Path: path, Args: slices.Concat([]string{"extension", target}, args)}, nil
 	}
+	return programTarget(target, args, "extension")
+}
+
+// programTarget returns how to run a program.
+func programTarget(target string, args []string, kind string) (plugin.Spec, error) {
 	path, err := exec.LookPath(target)
 	if err != nil {
-		return plugin.Spec{}, fmt.Errorf("there is no program %q, and no built-in extension of that name: %w", target, err)
+		return plugin.Spec{}, fmt.Errorf("there is no program %q, and no built-in %s of that name: %w", target, kind, err)
 	}
 	if path, err = filepath.Abs(path); err != nil {
 		return plugin.Spec{}, err
 	}
 	name := strings.TrimPrefix(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), "stagehouse-")
 	return plugin.Spec{Name: name, Path: path, Args: args}, nil
+}
+
+// oneTarget refuses everything but one target, with its own arguments after --.
+func oneTarget(c *cobra.Command, args []string) error {
+	if before := c.ArgsLenAtDash(); len(args) == 0 || before == 0 || before < 0 && len(args) > 1 || before > 1 {
+		return fmt.Errorf("%s: name one target to check; its own arguments come after --", c.CommandPath())
+	}
+	return nil
 }
 
 // readBlock returns the block that a flag has, or names the file of.
@@ -103,15 +109,11 @@ func readBlock(text string) (json.RawMessage, error) {
 // trialServices are what a host offers that has just been set up: the reference runtime, with the guard in front of it, and
 // its tokens.
 func trialServices(t conform.T) schema.Services {
-	dir := t.TempDir()
-	r := openFor(t, func(ctx context.Context, dir string) (host.Runtime, error) {
-		return local.Open(ctx, local.Options{Dir: dir})
-	})
-	tokens := token.Open(dir)
+	s := services.OpenIn(openLocal).In()(t)
+	tokens := token.Open(t.TempDir())
 	if _, _, err := tokens.EnsureAdmin(); err != nil {
 		t.Fatalf("make the host's token: %v", err)
 	}
-	s := r.Services()
 	s.Identity = tokens
 	return guard.New(s)
 }

@@ -1,16 +1,19 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/guard"
 	"github.com/stagehouse/stagehouse/host/local"
+	"github.com/stagehouse/stagehouse/plugin"
+	"github.com/stagehouse/stagehouse/plugin/trial"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/conform"
 	"github.com/stagehouse/stagehouse/schema/conform/services"
@@ -19,66 +22,66 @@ import (
 // localRuntime is the target that is the reference runtime.
 const localRuntime = "local"
 
-// closeRuntime bounds the close of a runtime that was checked.
-const closeRuntime = 30 * time.Second
-
 func (p *Program) conformRuntime() *cobra.Command {
 	var flags conformFlags
+	var block string
 	c := &cobra.Command{
-		Use:   "runtime TARGET",
+		Use:   "runtime TARGET [-- ARGUMENT...]",
 		Short: "Hold a runtime to the contract",
 		Long: `runtime checks whether a runtime keeps the contract of package schema: what happens once, in which order, who sees what,
-what survives, and which errors come. TARGET is "local", the reference runtime.
+what survives, and which errors come. TARGET is a program in any language that is a runtime as a process, or "local", the
+reference runtime in this process; what follows -- are arguments of the program. Of a program it is also checked what it says of
+itself, how its process ends, and how a host replaces it.
 
 It expects the agents nyx (skills programming, security) and aria (writing, empathy) to run in a new runtime. What a runtime
-does not offer is skipped. A runtime in Go is held to the same checks by hosttest.TestRuntime, in ten lines.`,
-		Example: "  stagehouse conform runtime local\n  stagehouse conform runtime local --run runtime/once --json -",
-		Args:    cobra.ExactArgs(1),
+does not offer is skipped. A runtime in Go is held to most of the checks by hosttest.TestRuntime, in ten lines.`,
+		Example: `  stagehouse conform runtime local
+  stagehouse conform runtime ./my-runtime --config block.json --junit report.xml
+  stagehouse conform runtime local --run runtime/once --json -`,
+		Args: oneTarget,
 		RunE: func(c *cobra.Command, args []string) error {
-			open, err := runtimeTarget(args[0])
+			groups, err := runtimeGroups(args[0], args[1:], block)
 			if err != nil {
 				return err
 			}
-			return p.conform(c.Context(), &flags, args[0], runtimeGroups(open))
+			return p.conform(c.Context(), &flags, args[0], groups)
 		},
 	}
 	flags.register(c)
+	c.Flags().StringVar(&block, "config", "", "the block of its configuration: JSON, or a file with it (default {})")
 	return c
 }
 
-// openRuntime opens a runtime that nobody has used, for one group of checks, in a directory of its own.
-type openRuntime func(ctx context.Context, dir string) (host.Runtime, error)
-
-// runtimeTarget returns how to open the runtime of that name.
-func runtimeTarget(name string) (openRuntime, error) {
-	if name != localRuntime {
-		return nil, fmt.Errorf("there is no runtime %q; the target is %q, the reference runtime", name, localRuntime)
-	}
-	return func(ctx context.Context, dir string) (host.Runtime, error) {
-		return local.Open(ctx, local.Options{Dir: dir})
-	}, nil
-}
-
-// runtimeGroups returns the checks of a runtime: most of them with nothing in front of it that could cover up for it, and
-// those of the errors behind the guard, where callers meet it.
-func runtimeGroups(open openRuntime) []conform.Group {
-	bare := func(t conform.T) schema.Services { return openFor(t, open).Services() }
-	guarded := func(t conform.T) schema.Services { return guard.New(bare(t)) }
-	return slices.Concat(services.Runtime(bare), services.Errors(guarded))
-}
-
-// openFor opens a runtime for a check, or a group of them, and closes it afterwards.
-func openFor(t conform.T, open openRuntime) host.Runtime {
-	r, err := open(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatalf("open the runtime: %v", err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), closeRuntime)
-		defer cancel()
-		if err := r.Close(ctx); err != nil {
-			t.Errorf("close the runtime: %v", err)
+// runtimeGroups returns the checks of a target.
+func runtimeGroups(target string, args []string, block string) ([]conform.Group, error) {
+	if target == localRuntime {
+		if cmp.Or(block, fmt.Sprint(args)) != "[]" {
+			return nil, fmt.Errorf("conform runtime: %s is the reference runtime, which takes no arguments and no --config", localRuntime)
 		}
-	})
-	return r
+		return servicesGroups(openLocal), nil
+	}
+	spec, err := programTarget(target, args, "runtime")
+	if err != nil {
+		return nil, err
+	}
+	if spec.Config, err = readBlock(block); err != nil {
+		return nil, err
+	}
+	open := func(ctx context.Context, dir string) (services.Opened, error) {
+		return plugin.OpenRuntime(ctx, spec, dir, plugin.WithLogger(slog.New(slog.DiscardHandler)), plugin.WithHostVersion(host.Version))
+	}
+	return slices.Concat(trial.Runtime{Spec: spec}.Groups(), servicesGroups(open)), nil
+}
+
+// servicesGroups returns the checks of what a runtime offers: most of them with nothing in front of it that could cover up
+// for it, and those of the errors behind the guard, where callers meet it.
+func servicesGroups(open services.OpenIn) []conform.Group {
+	bare := open.In()
+	guarded := func(t conform.T) schema.Services { return guard.New(bare(t)) }
+	return slices.Concat(services.Runtime(bare), services.Errors(guarded), services.Lasting(open))
+}
+
+// openLocal opens the reference runtime.
+func openLocal(ctx context.Context, dir string) (services.Opened, error) {
+	return local.Open(ctx, local.Options{Dir: dir})
 }

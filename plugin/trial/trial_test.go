@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if defect := os.Getenv(envDefect); defect != "" {
 		os.Exit(extension(defect))
 	}
+	if defect := os.Getenv(envRuntime); defect != "" {
+		runtimeMain(defect)
+	}
 	goleak.VerifyTestMain(m)
 }
 

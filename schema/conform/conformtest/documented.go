@@ -84,10 +84,19 @@ func findSymbol(root, place string) error {
 	return fmt.Errorf("package %s has no %s", dir, symbol)
 }
 
-// declares reports whether d is a function of that name, or declares a type of that name that has that member ("" = any).
+// declares reports whether d is a function or a method of that name, or declares a type of that name that has that member
+// ("" = any).
 func declares(d ast.Decl, name, member string) bool {
 	if f, ok := d.(*ast.FuncDecl); ok {
-		return member == "" && f.Recv == nil && f.Name.Name == name
+		if f.Recv == nil {
+			return member == "" && f.Name.Name == name
+		}
+		of := f.Recv.List[0].Type
+		if p, ok := of.(*ast.StarExpr); ok {
+			of = p.X
+		}
+		id, ok := of.(*ast.Ident)
+		return ok && id.Name == name && f.Name.Name == member
 	}
 	for _, s := range d.(*ast.GenDecl).Specs {
 		t, ok := s.(*ast.TypeSpec)
