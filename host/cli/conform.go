@@ -108,6 +108,8 @@ func (p *Program) conform(ctx context.Context, f *conformFlags, target string, g
 	switch {
 	case err != nil:
 		return failure{fmt.Errorf("write the report: %w", err)}
+	case ctx.Err() != nil:
+		return failure{errors.New("interrupted; what was not run counts as failed")}
 	case report.Count(conform.Failed) > 0:
 		return failure{errSaid}
 	}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -55,7 +54,7 @@ does not offer is skipped. A runtime in Go is held to most of the checks by host
 // runtimeGroups returns the checks of a target.
 func runtimeGroups(target string, args []string, block string) ([]conform.Group, error) {
 	if target == localRuntime {
-		if cmp.Or(block, fmt.Sprint(args)) != "[]" {
+		if block != "" || len(args) > 0 {
 			return nil, fmt.Errorf("conform runtime: %s is the reference runtime, which takes no arguments and no --config", localRuntime)
 		}
 		return servicesGroups(openLocal), nil
