@@ -67,6 +67,7 @@ type Command struct {
 // Sources says where a configuration comes from.
 type Sources struct {
 	File     string   // path of the JSON file; "" = none
+	Values   any      // what a program says instead of a file, or over one: whatever encodes as the JSON object of a file; nil = nothing
 	Env      []string // KEY=VALUE, as os.Environ gives it
 	Set      []string // path=value pairs of flags, such as extensions.api.port=3002; a value is JSON, or else text
 	Data     string   // --data; "" = not given

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,10 +24,13 @@ import (
 // delim separates the parts of a koanf path. It is a character that no key has, because koanf splits keys at it.
 const delim = "\x1f"
 
+// ownValues names Sources.Values in messages.
+const ownValues = "the program's own values"
+
 // maxFileBytes bounds the configuration file.
 const maxFileBytes = 8 << 20
 
-// merge reads all sources into one tree: defaults, file, environment, flags. The settings are those of the last two. The error
+// merge reads all sources into one tree: defaults, file, the program's own values, environment, flags. The settings are those of the last two. The error
 // is that of ctx.
 func merge(ctx context.Context, s Sources) (map[string]any, []setting, []schema.Problem, error) {
 	k := koanf.New(delim)
@@ -46,6 +50,13 @@ func merge(ctx context.Context, s Sources) (map[string]any, []setting, []schema.
 			return nil, nil, []schema.Problem{*p}, nil
 		}
 		load(rawbytes.Provider(b), strictJSON{}, s.File)
+	}
+	if s.Values != nil {
+		if b, err := json.Marshal(s.Values); err != nil {
+			problems = append(problems, problem.Errorf("", "", "%s cannot be encoded: %v", ownValues, err))
+		} else {
+			load(rawbytes.Provider(b), strictJSON{}, ownValues)
+		}
 	}
 	if !k.Exists("extensions") && len(problems) == 0 {
 		load(confmap.Provider(map[string]any{"extensions": map[string]any{"api": map[string]any{}}}, ""), nil, "defaults")
