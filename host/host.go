@@ -1,7 +1,27 @@
 // Package host puts a runtime and its extensions together: it takes hold of the data directory, guards the runtime's
 // services, and has package plugin run every extension of the configuration as a process of its own.
 //
-// It knows no extension by name and imports none. host/cmd/stagehouse is the composition root.
+// It knows no extension by name and imports none. host/cmd/stagehouse is one composition root; a program of yours may be another.
+//
+// # Making a host
+//
+//  1. Load a configuration: a [config.Config], from a file or from Go values, by a config.Loader whose Check is [Check].
+//  2. Take hold of a directory by [OpenDataDir]. One host has it at a time.
+//  3. Open a [Runtime]: host/local, or your own.
+//  4. [New] owns the directory and the runtime from then on. It starts nothing.
+//  5. [Host.Start] returns when every extension serves, or stops those that do and says which one does not.
+//  6. [Host.Close] drains the extensions, then the runtime, and lets go of the directory. It is called after a failed Start, too.
+//
+// A host is a value: it takes no signals, reads no environment, logs to what it is given, and keeps nothing global. A process may
+// have several. An extension that dies is started again; none of its failures is one of the process that has the host.
+//
+// # Bringing a runtime
+//
+// A runtime implements what it offers of package schema. It may do so from nothing, or from the parts that the
+// reference runtime is made of: host/turns has the whole of schema.Chat, host/eventlog of schema.Events and host/memories of
+// schema.Memory; host/roster has what happens to agents, host/routing who should answer, and host/once has requests carried out
+// once. They work over any store.Store, such as host/store/memory. host/hosttest says whether the contract is kept.
+// docs/runtimes.md is the chapter about it.
 package host
 
 import (
