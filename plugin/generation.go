@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -36,10 +37,11 @@ type generation struct {
 	proc      *process.Process
 	client    pb.ExtensionClient
 	commands  []schema.Command
-	listeners []string      // where it serves
-	offers    []string      // services, of a runtime
-	since     time.Time     // when it began to serve
-	files     process.Files // when it was last looked at; of the supervisor, as is the gauge
+	metrics   atomic.Pointer[map[string]float64] // of the last good health
+	listeners []string                           // where it serves
+	offers    []string                           // services, of a runtime
+	since     time.Time                          // when it began to serve
+	files     process.Files                      // when it was last looked at; of the supervisor, as is the gauge
 	gauge     fileGauge
 }
 
@@ -179,9 +181,13 @@ func (g *generation) configure(ctx context.Context) error {
 var errFailed = errors.New("it does not recover from this")
 
 func (g *generation) health(ctx context.Context) error {
-	_, err := g.client.Health(ctx, &pb.HealthRequest{})
+	out, err := g.client.Health(ctx, &pb.HealthRequest{})
 	if status.Code(err) == protocol.StatusFailed {
 		return fmt.Errorf("%s: %w", status.Convert(err).Message(), errFailed)
+	}
+	if err == nil {
+		counted := schema.SoundMetrics(out.GetMetrics())
+		g.metrics.Store(&counted)
 	}
 	return wire.FromStatus(err)
 }

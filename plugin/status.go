@@ -28,6 +28,8 @@ type Status struct {
 	Memory     uint64    `json:"memory,omitempty"`    // of its process, resident, in bytes; 0 = the system does not tell
 	OpenFiles  uint64    `json:"openFiles,omitempty"` // of its process, sockets among them; 0 = the system does not tell
 	FileLimit  uint64    `json:"fileLimit,omitempty"` // how many it may have
+
+	Metrics map[string]float64 `json:"metrics,omitempty"` // what it counts itself, as it was when it was last well
 }
 
 func (e *extension) status() Status {
@@ -37,6 +39,9 @@ func (e *extension) status() Status {
 	s.Listeners = append([]string{}, s.Listeners...)
 	if e.current != nil {
 		files := e.current.proc.Files()
+		if m := e.current.metrics.Load(); m != nil {
+			s.Metrics = *m // which nobody changes
+		}
 		s.Memory, s.OpenFiles, s.FileLimit = e.current.proc.Memory(), files.Open, files.Limit
 	}
 	return s

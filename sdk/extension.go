@@ -8,7 +8,7 @@ import (
 )
 
 // Extension is what an author implements. It may implement [Validator], [Requirer], [Teller], [Mover], [Drainer],
-// [HealthChecker], [Commander] and [Schemer] too.
+// [HealthChecker], [Measurer], [Commander] and [Schemer] too.
 //
 // The sdk calls, in this order: the strict decoding of the configuration into the struct, Validate, Start, then Health
 // again and again while it serves, then Tell and Move, if another generation takes its place, then Drain. Start is called once. A
@@ -64,6 +64,14 @@ type Teller interface {
 // what Health looks at may recover. What Host.Go and Host.Serve run does not, and one failure of that is enough.
 type HealthChecker interface {
 	Health(ctx context.Context) error
+}
+
+// Measurer is implemented by an extension that counts things which an operator wants to see: "stagehouse ext describe" shows them.
+// Metrics is called every few seconds, after a good Health, one call at a time, and returns at once. Names have a-z, 0-9 and _, a
+// letter first, and say their unit; one that ends in _total only grows and begins at 0 with each process. What no name or no number is
+// is left out, and so is what comes after the first schema.MaxMetrics names.
+type Measurer interface {
+	Metrics() map[string]float64
 }
 
 // Schemer is implemented by an extension that writes the JSON Schema (2020-12) of its block itself. Without it the sdk

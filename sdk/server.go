@@ -283,7 +283,18 @@ func (r *rpc) Health(ctx context.Context, _ *pb.HealthRequest) (*pb.HealthRespon
 			return nil, wire.ToStatus(err)
 		}
 	}
-	return &pb.HealthResponse{}, nil
+	return &pb.HealthResponse{Metrics: s.metrics()}, nil
+}
+
+// metrics returns what the extension counts. A panic is in the log, and does not make the extension unwell.
+func (s *Server) metrics() map[string]float64 {
+	m, ok := s.ext.(Measurer)
+	if !ok {
+		return nil
+	}
+	var counted map[string]float64
+	_ = contain(s.env.Log, "Metrics", func() error { counted = m.Metrics(); return nil })
+	return schema.SoundMetrics(counted)
 }
 
 // Drain finishes by the deadline of the request, whatever becomes of the call: a host that stops waiting has not

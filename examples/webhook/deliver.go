@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -30,6 +31,9 @@ type delivery struct {
 	client client
 
 	burying sync.Mutex // of the file of dead letters
+
+	delivered, failed, dead atomic.Int64 // events, attempts, events
+	waiting                 atomic.Int64 // events that were read and are neither
 
 	mu   sync.Mutex
 	hold time.Time // nothing is posted before, because the endpoint has asked for it
@@ -85,6 +89,7 @@ func (d *delivery) read(ctx context.Context, p *progress, lanes []chan *place) {
 				lane = len(turns) % len(lanes)
 				turns[e.AgentID] = lane
 			}
+			d.waiting.Add(1)
 			select {
 			case lanes[lane] <- p.add(e):
 			case <-ctx.Done():
@@ -102,6 +107,7 @@ func (d *delivery) work(ctx context.Context, lane <-chan *place, p *progress) {
 			if !d.deliver(ctx, at.event) {
 				return // and nothing that follows is delivered before it
 			}
+			d.waiting.Add(-1)
 			p.done(at)
 		case <-ctx.Done():
 			return
@@ -126,14 +132,18 @@ func (d *delivery) deliver(ctx context.Context, e sdk.Event) bool {
 		after, err := d.post(ctx, webhookID(e), body)
 		switch {
 		case err == nil:
+			d.delivered.Add(1)
 			return true
 		case ctx.Err() != nil:
 			return false // the next generation delivers it
 		case attempt >= d.MaxAttempts:
 			if err = d.bury(e, body, attempt, err); err == nil {
+				d.failed.Add(1)
+				d.dead.Add(1)
 				return true
 			}
 		}
+		d.failed.Add(1)
 		pause := pauses.NextBackOff()
 		d.wait(after)
 		d.host.Log.Warn("deliver an event; trying again", "event", e.Cursor.String(), "attempt", attempt,

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -175,7 +176,7 @@ func TestDeadLetters(t *testing.T) {
 			}
 			return status(200)
 		}
-		start(t, x, host, `{"maxAttempts":3}`, state)
+		running := start(t, x, host, `{"maxAttempts":3}`, state)
 		synctest.Wait()
 		bad = sdk.Cursor{Epoch: "sdktest", Seq: 1}.String()
 		say(host, "nyx", "never")
@@ -184,6 +185,11 @@ func TestDeadLetters(t *testing.T) {
 		synctest.Wait()
 		if all := x.all(); len(all) != 4 || all[3].id != last.Cursor.String() {
 			t.Errorf("attempts: %+v", all)
+		}
+		counted, err := running.Metrics(t.Context())
+		want := map[string]float64{"delivered_events_total": 1, "failed_attempts_total": 3, "dead_events_total": 1, "waiting_events": 0}
+		if err != nil || !maps.Equal(counted, want) {
+			t.Errorf("it counts %v, %v, want %v", counted, err, want)
 		}
 		f, err := os.Open(filepath.Join(state, deadName))
 		if err != nil {

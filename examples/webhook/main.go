@@ -24,6 +24,7 @@ type webhook struct {
 	RetryMaxMs  int      `json:"retryMaxMs" minimum:"1" doc:"The longest one, unless the endpoint asks for more by Retry-After"`
 
 	transport http.RoundTripper // nil = http.DefaultTransport
+	delivery  *delivery         // once it is started
 }
 
 // Validate says what the JSON Schema cannot.
@@ -54,9 +55,17 @@ func (x *webhook) Start(ctx context.Context, h *sdk.Host) error {
 	if err != nil {
 		return err
 	}
-	d := &delivery{webhook: x, host: h, key: key, begin: now, client: x.client()}
-	h.GoAlone(d.run) // two generations must not both deliver
+	x.delivery = &delivery{webhook: x, host: h, key: key, begin: now, client: x.client()}
+	h.GoAlone(x.delivery.run) // two generations must not both deliver
 	return nil
+}
+
+// Metrics is what an operator sees.
+func (x *webhook) Metrics() map[string]float64 {
+	return map[string]float64{
+		"delivered_events_total": float64(x.delivery.delivered.Load()), "failed_attempts_total": float64(x.delivery.failed.Load()),
+		"dead_events_total": float64(x.delivery.dead.Load()), "waiting_events": float64(x.delivery.waiting.Load()),
+	}
 }
 
 // wants reports whether an event is to be delivered. That something is missing always is.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -58,6 +59,13 @@ func writeDescription(w io.Writer, d host.Description) error {
 	fmt.Fprintf(w, "serves    %s\n", orDash(strings.Join(d.Status.Listeners, ", ")))
 	if len(d.Description.Offers) > 0 {
 		fmt.Fprintf(w, "offers    %s\n", strings.Join(d.Description.Offers, ", "))
+	}
+	for i, name := range slices.Sorted(maps.Keys(d.Status.Metrics)) {
+		label := "counts"
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(w, "%-8s  %s %s\n", label, name, strconv.FormatFloat(d.Status.Metrics[name], 'f', -1, 64))
 	}
 	fmt.Fprintf(w, "requires  %s\n", orDash(strings.Join(d.Description.Requires, ", ")))
 	fmt.Fprintf(w, "protocol  %d\n", d.Description.Protocol)

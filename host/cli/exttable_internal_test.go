@@ -56,14 +56,15 @@ func TestTableOfExtensions(t *testing.T) {
 func TestTextOfADescription(t *testing.T) {
 	var out bytes.Buffer
 	err := writeDescription(&out, host.Description{
-		Status: plugin.Status{Name: "x", State: plugin.StateRunning, Since: time.Now()},
-		Description: schema.Description{Version: "1.2", Summary: "does it", Requires: []string{"agents"}, ConfigSchema: json.RawMessage(
-			`{"properties":{"rate":{"type":"object","properties":{"max":{"type":"integer","default":3,"description":"At most"}}},"mode":{"enum":["a","b"]}}}`)},
+		Status: plugin.Status{Name: "x", State: plugin.StateRunning, Since: time.Now(), Metrics: map[string]float64{"sent_total": 12, "share": 0.25}},
+		Description: schema.Description{Commands: []schema.Command{{Name: "roll", Description: "Rolls."}, {Name: "tell", Description: "Tells."}},
+			Version: "1.2", Summary: "does it", Requires: []string{"agents"}, ConfigSchema: json.RawMessage(
+				`{"properties":{"rate":{"type":"object","properties":{"max":{"type":"integer","default":3,"description":"At most"}}},"mode":{"enum":["a","b"]}}}`)},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"x 1.2: does it\n", "requires  agents\n", "  rate.max  integer     3  At most\n", `  mode      "a" or "b"  -`} {
+	for _, want := range []string{"x 1.2: does it\n", "requires  agents\n", "counts    sent_total 12\n          share 0.25\n", "commands  /roll: Rolls.\n          /tell: Tells.\n", "  rate.max  integer     3  At most\n", `  mode      "a" or "b"  -`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}

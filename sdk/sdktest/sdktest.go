@@ -142,6 +142,12 @@ func (r *Running) Health(ctx context.Context) error {
 	return wire.FromStatus(err)
 }
 
+// Metrics returns what the extension counts, as a host sees it.
+func (r *Running) Metrics(ctx context.Context) (map[string]float64, error) {
+	out, err := r.client.Health(ctx, &pb.HealthRequest{})
+	return out.GetMetrics(), wire.FromStatus(err)
+}
+
 // Listeners returns the addresses that the extension serves on, in the order in which it asked for them.
 func (r *Running) Listeners() []string { return slices.Clone(r.listeners) }
 

@@ -462,7 +462,9 @@ func (*HealthRequest) Descriptor() ([]byte, []int) {
 }
 
 type HealthResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the extension counts, by name: a-z, 0-9 and _, a letter first; one that ends in _total only grows. At most 200.
+	Metrics       map[string]float64 `protobuf:"bytes,1,rep,name=metrics,proto3" json:"metrics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -495,6 +497,13 @@ func (x *HealthResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use HealthResponse.ProtoReflect.Descriptor instead.
 func (*HealthResponse) Descriptor() ([]byte, []int) {
 	return file_stagehouse_v1_extension_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *HealthResponse) GetMetrics() map[string]float64 {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
 }
 
 type DrainRequest struct {
@@ -628,8 +637,12 @@ const file_stagehouse_v1_extension_proto_rawDesc = "" +
 	"\fStartRequest\"-\n" +
 	"\rStartResponse\x12\x1c\n" +
 	"\tlisteners\x18\x01 \x03(\tR\tlisteners\"\x0f\n" +
-	"\rHealthRequest\"\x10\n" +
-	"\x0eHealthResponse\"E\n" +
+	"\rHealthRequest\"\x92\x01\n" +
+	"\x0eHealthResponse\x12D\n" +
+	"\ametrics\x18\x01 \x03(\v2*.stagehouse.v1.HealthResponse.MetricsEntryR\ametrics\x1a:\n" +
+	"\fMetricsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"E\n" +
 	"\fDrainRequest\x12\x1f\n" +
 	"\vdeadline_ms\x18\x01 \x01(\x03R\n" +
 	"deadlineMs\x12\x14\n" +
@@ -658,7 +671,7 @@ func file_stagehouse_v1_extension_proto_rawDescGZIP() []byte {
 	return file_stagehouse_v1_extension_proto_rawDescData
 }
 
-var file_stagehouse_v1_extension_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_stagehouse_v1_extension_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_stagehouse_v1_extension_proto_goTypes = []any{
 	(*InitRequest)(nil),       // 0: stagehouse.v1.InitRequest
 	(*InitResponse)(nil),      // 1: stagehouse.v1.InitResponse
@@ -671,26 +684,28 @@ var file_stagehouse_v1_extension_proto_goTypes = []any{
 	(*HealthResponse)(nil),    // 8: stagehouse.v1.HealthResponse
 	(*DrainRequest)(nil),      // 9: stagehouse.v1.DrainRequest
 	(*DrainResponse)(nil),     // 10: stagehouse.v1.DrainResponse
-	(*Command)(nil),           // 11: stagehouse.v1.Command
+	nil,                       // 11: stagehouse.v1.HealthResponse.MetricsEntry
+	(*Command)(nil),           // 12: stagehouse.v1.Command
 }
 var file_stagehouse_v1_extension_proto_depIdxs = []int32{
-	11, // 0: stagehouse.v1.InitResponse.commands:type_name -> stagehouse.v1.Command
+	12, // 0: stagehouse.v1.InitResponse.commands:type_name -> stagehouse.v1.Command
 	4,  // 1: stagehouse.v1.ConfigureResponse.problems:type_name -> stagehouse.v1.Problem
-	0,  // 2: stagehouse.v1.Extension.Init:input_type -> stagehouse.v1.InitRequest
-	2,  // 3: stagehouse.v1.Extension.Configure:input_type -> stagehouse.v1.ConfigureRequest
-	5,  // 4: stagehouse.v1.Extension.Start:input_type -> stagehouse.v1.StartRequest
-	7,  // 5: stagehouse.v1.Extension.Health:input_type -> stagehouse.v1.HealthRequest
-	9,  // 6: stagehouse.v1.Extension.Drain:input_type -> stagehouse.v1.DrainRequest
-	1,  // 7: stagehouse.v1.Extension.Init:output_type -> stagehouse.v1.InitResponse
-	3,  // 8: stagehouse.v1.Extension.Configure:output_type -> stagehouse.v1.ConfigureResponse
-	6,  // 9: stagehouse.v1.Extension.Start:output_type -> stagehouse.v1.StartResponse
-	8,  // 10: stagehouse.v1.Extension.Health:output_type -> stagehouse.v1.HealthResponse
-	10, // 11: stagehouse.v1.Extension.Drain:output_type -> stagehouse.v1.DrainResponse
-	7,  // [7:12] is the sub-list for method output_type
-	2,  // [2:7] is the sub-list for method input_type
-	2,  // [2:2] is the sub-list for extension type_name
-	2,  // [2:2] is the sub-list for extension extendee
-	0,  // [0:2] is the sub-list for field type_name
+	11, // 2: stagehouse.v1.HealthResponse.metrics:type_name -> stagehouse.v1.HealthResponse.MetricsEntry
+	0,  // 3: stagehouse.v1.Extension.Init:input_type -> stagehouse.v1.InitRequest
+	2,  // 4: stagehouse.v1.Extension.Configure:input_type -> stagehouse.v1.ConfigureRequest
+	5,  // 5: stagehouse.v1.Extension.Start:input_type -> stagehouse.v1.StartRequest
+	7,  // 6: stagehouse.v1.Extension.Health:input_type -> stagehouse.v1.HealthRequest
+	9,  // 7: stagehouse.v1.Extension.Drain:input_type -> stagehouse.v1.DrainRequest
+	1,  // 8: stagehouse.v1.Extension.Init:output_type -> stagehouse.v1.InitResponse
+	3,  // 9: stagehouse.v1.Extension.Configure:output_type -> stagehouse.v1.ConfigureResponse
+	6,  // 10: stagehouse.v1.Extension.Start:output_type -> stagehouse.v1.StartResponse
+	8,  // 11: stagehouse.v1.Extension.Health:output_type -> stagehouse.v1.HealthResponse
+	10, // 12: stagehouse.v1.Extension.Drain:output_type -> stagehouse.v1.DrainResponse
+	8,  // [8:13] is the sub-list for method output_type
+	3,  // [3:8] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_extension_proto_init() }
@@ -705,7 +720,7 @@ func file_stagehouse_v1_extension_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stagehouse_v1_extension_proto_rawDesc), len(file_stagehouse_v1_extension_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
