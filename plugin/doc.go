@@ -16,5 +16,8 @@
 //
 // A failure before the extension runs is a [StartError], and leaves nothing behind.
 //
+// A [Runtime] is a process the other way round: it has the same life, and serves what the host calls. One process of it at a time
+// is active, and calls wait while there is none.
+//
 // The package imports schema and schema/wire, and no runtime, extension or sdk.
 package plugin

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,13 +17,28 @@ import (
 	"testing"
 )
 
-// buildRuntime builds the reference runtime as a process of its own.
-func buildRuntime(t *testing.T, path string, flags ...string) {
-	t.Helper()
-	args := append(append([]string{"build", "-o", path}, flags...), "github.com/stagehouse/stagehouse/examples/runtime-process")
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		t.Fatalf("build the runtime: %v\n%s", err, out)
+// builtRuntime is the reference runtime as a process of its own, built once for all tests.
+var builtRuntime = sync.OnceValues(func() ([]byte, error) {
+	path := filepath.Join(filepath.Dir(binary), "runtime-process")
+	c := exec.Command("go", "build", "-o", path, "github.com/stagehouse/stagehouse/examples/runtime-process")
+	if out, err := c.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the runtime: %w\n%s", err, out)
 	}
+	return os.ReadFile(path)
+})
+
+// putRuntime puts the program to a path, in one step. Every n is another build.
+func putRuntime(t *testing.T, path string, n int) {
+	t.Helper()
+	program, err := builtRuntime()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program = append(slices.Clone(program), make([]byte, n)...) // which the system does not look at
+	if err := os.WriteFile(path+".new", program, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	put(t, path+".new", path)
 }
 
 // apartment is a house whose runtime is a process of its own.
@@ -34,7 +51,7 @@ func startApartment(t *testing.T) *apartment {
 	t.Helper()
 	dir := t.TempDir()
 	a := &apartment{house: &house{file: filepath.Join(dir, "stagehouse.json")}, program: filepath.Join(dir, "mine")}
-	buildRuntime(t, a.program)
+	putRuntime(t, a.program, 0)
 	write(t, a.file, a.config(`{}`))
 	a.server = start(t, t.TempDir(), "--config", a.file)
 	return a
@@ -177,9 +194,7 @@ func TestRuntimeIsReplacedUnderTraffic(t *testing.T) {
 	x.chatter()
 	x.flows()
 
-	other := a.program + ".new"
-	buildRuntime(t, other, "-ldflags=-s")
-	put(t, other, a.program)
+	putRuntime(t, a.program, 1)
 	a.runs("runtime", 2)
 	x.flows()
 
