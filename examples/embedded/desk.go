@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/stagehouse/stagehouse/extension/api"
 	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/config"
 	"github.com/stagehouse/stagehouse/schema"
@@ -20,7 +21,7 @@ const closeTimeout = 15 * time.Second
 // DeskConfig is the part of the shop's configuration that is about the desk.
 type DeskConfig struct {
 	Data string          // a directory of its own, for locks and sockets
-	Port int             // of the API
+	Port int             // of the API; 0 = any free one
 	Keys map[string]bool // of those who may talk to clerks; true = may do everything
 }
 
@@ -57,9 +58,11 @@ func (c DeskConfig) host(ctx context.Context, log *slog.Logger) (*config.Config,
 		BuiltIns: map[string]config.Command{"api": {Path: self, Args: []string{"extension"}, BuiltIn: true}},
 		Check:    host.Check,
 	}
+	block := api.DefaultConfig()
+	block.Port = c.Port
 	cfg, problems, err := loader.Load(ctx, config.Sources{Values: map[string]any{
 		"data":       c.Data,
-		"extensions": map[string]any{"api": map[string]any{"port": c.Port}},
+		"extensions": map[string]any{"api": block},
 	}})
 	if err != nil {
 		return nil, err
