@@ -2,8 +2,10 @@ package turns
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -153,6 +155,50 @@ func newTestChat(t *testing.T) *Chat {
 		t.Fatal(err)
 	}
 	return chat
+}
+
+// TestTurnIsToldFromManySides has the work of a turn show things from several goroutines: each is told once, and the pieces of
+// the reply are numbered in the order of the log.
+func TestTurnIsToldFromManySides(t *testing.T) {
+	const sides, each = 8, 50
+	s := newTestChat(t)
+	s.work = func(_ context.Context, turn *Turn) (Reply, error) {
+		if len(turn.Scopes) != 1 || turn.Scopes[0] != schema.ScopeChat {
+			t.Errorf("the sender may do %v", turn.Scopes)
+		}
+		var all sync.WaitGroup
+		for range sides {
+			all.Go(func() {
+				for range each {
+					if err := errors.Join(turn.Tell(schema.EventThought, schema.Thought{Thought: "x"}), turn.Delta("x")); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		return Reply{}, nil
+	}
+	ctx := schema.WithCaller(t.Context(), schema.Caller{Principal: "alice", Scopes: []schema.Scope{schema.ScopeChat}})
+	thoughts, deltas := 0, 0
+	for step, err := range s.Send(ctx, schema.SendRequest{AgentID: "nyx", Message: "go"}) {
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case step.Event == nil:
+		case step.Event.Type == schema.EventThought:
+			thoughts++
+		case step.Event.Type == schema.EventDelta:
+			var d schema.Delta
+			if err := json.Unmarshal(step.Event.Payload, &d); err != nil || d.Index != deltas {
+				t.Fatalf("piece %d has the index %d (%v)", deltas, d.Index, err)
+			}
+			deltas++
+		}
+	}
+	if thoughts != sides*each || deltas != sides*each {
+		t.Errorf("%d thoughts and %d pieces were told, want %d of each", thoughts, deltas, sides*each)
+	}
 }
 
 func TestNewSaysWhatIsMissing(t *testing.T) {

@@ -210,9 +210,7 @@ func (s *Chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, 
 	}
 	tx.OnCommit(func() {
 		ctx, end := context.WithCancel(s.lifetime)
-		s.turns.add(&Turn{
-			Run: run, Message: m, Context: in.Context, Scopes: in.scopes, chat: s, conversation: key, ctx: ctx, end: end,
-		})
+		s.turns.add(&Turn{Run: run, Message: m, Context: in.Context, Scopes: in.scopes, chat: s, conversation: key, ctx: ctx, end: end})
 	})
 	return schema.Accepted{
 		RunID: run.ID, ConversationID: in.ConversationID, AgentID: in.AgentID, Message: m, Route: in.route, Position: ahead, Since: since,

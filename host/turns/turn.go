@@ -19,22 +19,25 @@ const (
 	maxErrorBytes   = 1 << 10 // of the text of a failed run
 )
 
-// Turn is a run that is accepted and not over, as its work has it. Tell, Keep and History are safe for concurrent use; Delta is
-// called by one goroutine.
+// Turn is a run that is accepted and not over, as its work has it. Its methods are safe for concurrent use, until the work
+// returns.
 type Turn struct {
 	Run     schema.Run     // as it was accepted
 	Message schema.Message // what was said
 	Context schema.Object  // what the sender gave along
-	Scopes  []schema.Scope // of the sender
+	Scopes  []schema.Scope // what the sender may do
 
 	chat         *Chat
 	conversation int64           // key
 	ctx          context.Context // ends when the run does, however it does
 	end          context.CancelFunc
-	recMu        sync.Mutex // of rec
-	rec          *recorder
-	deltas       int
-	said         strings.Builder
+
+	saying sync.Mutex // of deltas and said: pieces are numbered in the order of the log
+	deltas int
+	said   strings.Builder
+
+	keeping sync.Mutex // of rec
+	rec     *recorder
 }
 
 // Tell shows an event of the run, durably and in its place. It does not wait for the disk: its error may be that of an earlier
@@ -46,6 +49,8 @@ func (t *Turn) Tell(typ schema.EventType, payload any) error {
 // Delta shows the next piece of the reply.
 func (t *Turn) Delta(piece string) error {
 	piece = valid(piece)
+	t.saying.Lock()
+	defer t.saying.Unlock()
 	t.said.WriteString(piece)
 	if t.said.Len() > schema.MaxMessageBytes {
 		return tooLong(t.said.Len())
@@ -57,15 +62,15 @@ func (t *Turn) Delta(piece string) error {
 // Keep has something else kept that the turn does, in the same order as its events, unless the run has ended before. change
 // may run more than once, as store.Store.Update says; it tells of what it does by Append.
 func (t *Turn) Keep(change func(tx store.Tx) error) error {
-	t.recMu.Lock()
-	defer t.recMu.Unlock()
+	t.keeping.Lock()
+	defer t.keeping.Unlock()
 	return unkept(t.rec.add(change))
 }
 
 // flush waits until everything is durable.
 func (t *Turn) flush() error {
-	t.recMu.Lock()
-	defer t.recMu.Unlock()
+	t.keeping.Lock()
+	defer t.keeping.Unlock()
 	return unkept(t.rec.flush())
 }
 
