@@ -35,10 +35,11 @@ func (r Runtime) Groups() []conform.Group {
 	spec.Name = plugin.RuntimeName
 	p := Program{Spec: spec, Services: func(conform.T) schema.Services { return schema.Services{} }}
 	subject := life.Subject{
-		Open:   func(t conform.T) life.Extension { return p.open(t, schema.Services{}) },
-		Bare:   func(t conform.T) life.Extension { return p.open(t, schema.Services{}) },
-		Block:  spec.Config,
-		Schema: func(t conform.T) json.RawMessage { return p.describe(t).Description.ConfigSchema },
+		Open:     func(t conform.T) life.Extension { return p.open(t, schema.Services{}) },
+		Bare:     func(t conform.T) life.Extension { return p.open(t, schema.Services{}) },
+		Block:    spec.Config,
+		Schema:   func(t conform.T) json.RawMessage { return p.describe(t).Description.ConfigSchema },
+		Requires: func(t conform.T) []string { return p.describe(t).Description.Requires },
 	}
 	groups := append([]conform.Group{p.describeGroup()}, subject.Groups()...)
 	groups = append(groups, p.processGroup())

@@ -41,10 +41,11 @@ const (
 // Groups returns the checks: extension/describe, extension/life, extension/config, extension/process and extension/host.
 func (p Program) Groups() []conform.Group {
 	subject := life.Subject{
-		Open:   func(t conform.T) life.Extension { return p.open(t, p.Services(t)) },
-		Bare:   func(t conform.T) life.Extension { return p.open(t, schema.Services{}) },
-		Block:  p.Spec.Config,
-		Schema: func(t conform.T) json.RawMessage { return p.describe(t).Description.ConfigSchema },
+		Open:     func(t conform.T) life.Extension { return p.open(t, p.Services(t)) },
+		Bare:     func(t conform.T) life.Extension { return p.open(t, schema.Services{}) },
+		Block:    p.Spec.Config,
+		Schema:   func(t conform.T) json.RawMessage { return p.describe(t).Description.ConfigSchema },
+		Requires: func(t conform.T) []string { return p.describe(t).Description.Requires },
 	}
 	groups := append([]conform.Group{p.describeGroup()}, subject.Groups()...)
 	return append(groups, p.processGroup(), p.hostGroup())

@@ -60,7 +60,23 @@ func groups(d sdk.Definition, config string, services schema.Services, open func
 			}
 			return raw
 		},
+		Requires: func(t conform.T) []string { return requires(t, d, config) },
 	}.Groups()
+}
+
+// requires returns the services that d requires with a block.
+func requires(t conform.T, d sdk.Definition, config string) []string {
+	ext := d.New()
+	r, ok := ext.(sdk.Requirer)
+	if !ok {
+		return d.Requires
+	}
+	if config != "" {
+		if err := json.Unmarshal([]byte(config), ext); err != nil {
+			t.Fatalf("read the block to check with: %v", err)
+		}
+	}
+	return slices.Concat(d.Requires, r.Requires())
 }
 
 // check holds a definition against what can be seen without running it.

@@ -36,6 +36,8 @@ type Subject struct {
 	Block json.RawMessage             // a configuration that it accepts, and with which it can be started again and again; nil = {}
 	// Schema returns the JSON Schema of its configuration.
 	Schema func(t conform.T) json.RawMessage
+	// Requires returns the services that it requires with Block.
+	Requires func(t conform.T) []string
 }
 
 // Where the contract is written.
@@ -175,12 +177,8 @@ func (s Subject) health(t conform.T) {
 }
 
 func (s Subject) bare(t conform.T) {
-	in, err := s.Open(t).Init(bound(t))
-	if err != nil {
-		t.Fatalf("Init: %v", err)
-	}
-	if len(in.Requires) > 0 {
-		t.Skipf("it requires %v", in.Requires)
+	if names := s.Requires(t); len(names) > 0 {
+		t.Skipf("it requires %v", names)
 	}
 	s.begin(t, s.Bare(t))
 }
