@@ -24,6 +24,10 @@
 // The host runs it as a process of its own, checks its configuration against the JSON Schema that the sdk derives from
 // the struct, watches over it, restarts it, and drains it before it goes. Package sdktest runs it inside a test.
 //
+// An extension need not serve. It can follow the events of agents and talk to them ([Host]), keep its place in a directory of
+// its own ([State]) and have one generation at a time act on it ([Host.GoAlone]), let agents do something ([Commander]), and
+// count what it does ([Measurer]).
+//
 // A runtime, which is where agents live, can be such a program too: see [ServeRuntime].
 //
 // The package may import schema, schema/wire, plugin/protocol and plugin/tether of this module, and nothing of the host.

@@ -99,9 +99,11 @@ func (b *broken) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientC
 	return nil, errors.New("no client")
 }
 
-// RegisterService takes the sdk's server, which is registered nowhere else.
+// RegisterService takes the sdk's server of the extension's life, which is registered nowhere else.
 func (b *broken) RegisterService(_ *grpc.ServiceDesc, impl any) {
-	b.ExtensionServer = impl.(pb.ExtensionServer)
+	if server, ok := impl.(pb.ExtensionServer); ok {
+		b.ExtensionServer = server
+	}
 }
 
 // newBroken returns the extension with a defect; line is nil where it is only asked.
