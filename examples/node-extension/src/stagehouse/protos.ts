@@ -14,6 +14,7 @@ import type { ProtoGrpcType as RuntimeTypes } from '../../build/proto/runtime.js
 
 import agents from '../../../../schema/proto/stagehouse/v1/agents.proto'
 import chat from '../../../../schema/proto/stagehouse/v1/chat.proto'
+import commands from '../../../../schema/proto/stagehouse/v1/commands.proto'
 import common from '../../../../schema/proto/stagehouse/v1/common.proto'
 import events from '../../../../schema/proto/stagehouse/v1/events.proto'
 import extension from '../../../../schema/proto/stagehouse/v1/extension.proto'
@@ -28,7 +29,7 @@ const root = new protobuf.Root()
 for (const name of ['any', 'empty', 'timestamp']) {
   root.addJSON(protobuf.common.get(`google/protobuf/${name}.proto`)?.nested ?? {})
 }
-for (const text of [common, agents, chat, events, extension, identity, memory, runtime, plugin, health, status]) {
+for (const text of [common, commands, agents, chat, events, extension, identity, memory, runtime, plugin, health, status]) {
   protobuf.parse(text, root)
 }
 
