@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stagehouse/stagehouse/plugin/process"
+	"github.com/stagehouse/stagehouse/plugin/protocol"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -135,8 +136,12 @@ func next(s Spec, phase Phase, cause error) string {
 		return fmt.Sprintf("install the right program, or correct %s.plugin.sha256", key)
 	case errors.As(cause, &stdout):
 		return "write to standard error or to the log instead, and call sdk.Main first; is it an extension at all?"
+	case errors.As(cause, &version) && version.Newer():
+		return fmt.Sprintf("upgrade the host to a release that speaks version %s, or install a release of %s that speaks %d",
+			version.Major, s.Path, protocol.Major)
 	case errors.As(cause, &version):
-		return "build the extension with the sdk of this host's version"
+		return fmt.Sprintf("upgrade %s to a release that speaks version %d, or build it with the sdk of this host's release",
+			s.Path, protocol.Major)
 	case errors.As(cause, &late) && phase == PhaseCheck:
 		return fmt.Sprintf("see that %s is an extension: `%s describe` prints what it is; or raise %s.plugin.startTimeoutMs", s.Path, s.Path, key)
 	case errors.As(cause, &late):

@@ -31,7 +31,11 @@ func TestMain(m *testing.M) {
 	hostMain()
 	relayMain()
 	runtimeMain()
-	goleak.VerifyTestMain(m)
+	modernMain()
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(previous.dir) // "" = it was not built
+		os.Exit(code)
+	}))
 }
 
 // patience bounds every wait of a test for something that has to happen.

@@ -30,7 +30,7 @@ func TestStartDiagnosesWhatIsWrong(t *testing.T) {
 		{plugintest.NeverReady, plugin.PhaseLaunch, "was not ready after", "extensions.api.plugin.startTimeoutMs"},
 		{plugintest.SilentExit, plugin.PhaseLaunch, "the process ended: exit status 3", "log"},
 		{plugintest.DiesEarly, plugin.PhaseLaunch, "panic: no luck today", "log"},
-		{plugintest.WrongMajor, plugin.PhaseLaunch, "speaks version 99 of the boundary", "build the extension"},
+		{plugintest.WrongMajor, plugin.PhaseLaunch, "speaks version 99 of the boundary", "upgrade the host to a release that speaks version 99"},
 		{plugintest.DiesInInit, plugin.PhaseInit, "the process ended: exit status 5", "log"},
 		{plugintest.Requires, plugin.PhaseInit, `requires the service "memory", which the runtime does not offer`, "use a runtime that offers it"},
 		{plugintest.RefusesConfig, plugin.PhaseConfigure, "/port: is not a port (use 1 to 65535); /host: is no address", "correct the block extensions.api"},
@@ -198,7 +198,7 @@ func TestCheck(t *testing.T) {
 		{plugintest.ChecksGarbage, `it answered "Usage: scripted [flags]`},
 		{plugintest.ChecksAfterText, `it wrote "Welcome!" to its standard output beside its answer`},
 		{plugintest.ChecksTooMuch, "more than 4194304 bytes"},
-		{plugintest.ChecksOldMajor, "speaks version 0 of the boundary"},
+		{plugintest.ChecksOldMajor, "speaks version 0 of the boundary between host and extension, and this host speaks 1; next: upgrade "},
 		{plugintest.ChecksAndFails, "exit status 4; it said: I cannot even begin; next: correct what it says"},
 	} {
 		var start *plugin.StartError

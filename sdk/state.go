@@ -21,7 +21,7 @@ import (
 // is written by what [Host.GoAlone] runs.
 type State struct{ dir string }
 
-var errNoState = errors.New("the host gives this extension no directory for its state; run it by a stagehouse that does")
+var errNoState = errors.New("the host gives this extension no directory for its state: it is older than the sdk of the extension, or was made without one; upgrade the host")
 
 // Dir returns the absolute path of the directory, which only the user of the host can look into; "" = this host has none.
 func (s State) Dir() string { return s.dir }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -41,6 +42,12 @@ type VersionError struct{ Major string }
 
 func (e *VersionError) Error() string {
 	return fmt.Sprintf("it speaks version %s of the boundary between host and extension, and this host speaks %d", e.Major, protocol.Major)
+}
+
+// Newer reports whether it is the host that is behind.
+func (e *VersionError) Newer() bool {
+	n, err := strconv.Atoi(e.Major)
+	return err == nil && n > protocol.Major
 }
 
 // ExitError says how a process ended, and what it said last.

@@ -66,6 +66,14 @@ func TestHandshakesAreToldFromChatter(t *testing.T) {
 	}
 }
 
+func TestItIsSaidWhoIsBehind(t *testing.T) {
+	for major, newer := range map[string]bool{"0": false, "1": false, "2": true, "10": true, "": false, "x": false, "-2": false} {
+		if err := (&VersionError{Major: major}); err.Newer() != newer {
+			t.Errorf("version %q is newer: %v", major, err.Newer())
+		}
+	}
+}
+
 func TestLinesAreBounded(t *testing.T) {
 	long := strings.Repeat("x", maxLine*3)
 	input := "a\n\n" + long + "\nb\n" + long
