@@ -3,10 +3,8 @@
 package e2e
 
 import (
-	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -24,22 +22,7 @@ func TestRuntimeChapter(t *testing.T) {
 	if len(steps) != 2 {
 		t.Fatalf("the chapter has %d parts with commands, want 2", len(steps))
 	}
-	root, err := filepath.Abs(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	shell := func(script string) *exec.Cmd {
-		// The programs are built from the module, and the rest happens in a directory of its own.
-		script = strings.ReplaceAll(script, "go build", "go -C "+root+" build")
-		script = regexp.MustCompile(`-o (mine\S*)`).ReplaceAllString(script, "-o "+dir+"/$1")
-		c := exec.CommandContext(ctx, "sh", "-c", "set -eu\n"+script)
-		c.Dir = dir
-		c.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "STAGEHOUSE_EXTENSIONS__API__PORT=0")
-		return c
-	}
+	shell := newReader(t).shell
 	first, ok := strings.CutSuffix(steps[0][1], "stagehouse run --config stagehouse.json &\n")
 	if !ok {
 		t.Fatalf("the first part does not end with the host:\n%s", steps[0][1])
