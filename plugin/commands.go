@@ -100,7 +100,7 @@ func (c commands) find(name string) (*extension, schema.Command) {
 func (e *extension) commands() []schema.Command {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.offers)
+	return slices.Clone(e.lastCommands)
 }
 
 // serving returns the generation that serves; nil = none does.

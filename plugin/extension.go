@@ -26,14 +26,14 @@ type extension struct {
 	stopOnce sync.Once
 	stopErr  error
 
-	mu       sync.Mutex
-	spec     Spec // of the generation that runs, or is to run
-	now      Status
-	current  *generation      // nil = none runs
-	offers   []schema.Command // of the generation that runs, or ran last
-	launched uint64           // generations so far
-	next     *reload          // that has not begun; nil = none
-	under    *reload          // that is under way; nil = none
+	mu           sync.Mutex
+	spec         Spec // of the generation that runs, or is to run
+	now          Status
+	current      *generation      // nil = none runs
+	lastCommands []schema.Command // of the generation that runs, or ran last
+	launched     uint64           // generations so far
+	next         *reload          // that has not begun; nil = none
+	under        *reload          // that is under way; nil = none
 }
 
 func newExtension(m *Manager, s Spec) *extension {
