@@ -120,6 +120,7 @@ type InitResponse struct {
 	Requires      []string               `protobuf:"bytes,3,rep,name=requires,proto3" json:"requires,omitempty"`
 	Offers        []string               `protobuf:"bytes,4,rep,name=offers,proto3" json:"offers,omitempty"`     // the services that a runtime offers, see Runtime; an extension offers none
 	Commands      []*Command             `protobuf:"bytes,5,rep,name=commands,proto3" json:"commands,omitempty"` // what it lets agents do; no two extensions have one of the same name
+	Brain         *BrainInfo             `protobuf:"bytes,6,opt,name=brain,proto3" json:"brain,omitempty"`       // what it thinks with for agents, which name it by `InitRequest.extension`; absent = nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -185,6 +186,13 @@ func (x *InitResponse) GetOffers() []string {
 func (x *InitResponse) GetCommands() []*Command {
 	if x != nil {
 		return x.Commands
+	}
+	return nil
+}
+
+func (x *InitResponse) GetBrain() *BrainInfo {
+	if x != nil {
+		return x.Brain
 	}
 	return nil
 }
@@ -606,7 +614,7 @@ var File_stagehouse_v1_extension_proto protoreflect.FileDescriptor
 
 const file_stagehouse_v1_extension_proto_rawDesc = "" +
 	"\n" +
-	"\x1dstagehouse/v1/extension.proto\x12\rstagehouse.v1\x1a\x1cstagehouse/v1/commands.proto\"\xe1\x01\n" +
+	"\x1dstagehouse/v1/extension.proto\x12\rstagehouse.v1\x1a\x1astagehouse/v1/brains.proto\x1a\x1cstagehouse/v1/commands.proto\"\xe1\x01\n" +
 	"\vInitRequest\x12\x1c\n" +
 	"\textension\x18\x01 \x01(\tR\textension\x12\x1e\n" +
 	"\n" +
@@ -616,13 +624,14 @@ const file_stagehouse_v1_extension_proto_rawDesc = "" +
 	"\bservices\x18\x04 \x03(\tR\bservices\x12!\n" +
 	"\fhost_version\x18\x05 \x01(\tR\vhostVersion\x12\x1b\n" +
 	"\tlog_level\x18\x06 \x01(\tR\blogLevel\x12\x1b\n" +
-	"\tstate_dir\x18\a \x01(\tR\bstateDir\"\xa4\x01\n" +
+	"\tstate_dir\x18\a \x01(\tR\bstateDir\"\xd4\x01\n" +
 	"\fInitResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1a\n" +
 	"\brequires\x18\x03 \x03(\tR\brequires\x12\x16\n" +
 	"\x06offers\x18\x04 \x03(\tR\x06offers\x122\n" +
-	"\bcommands\x18\x05 \x03(\v2\x16.stagehouse.v1.CommandR\bcommands\"*\n" +
+	"\bcommands\x18\x05 \x03(\v2\x16.stagehouse.v1.CommandR\bcommands\x12.\n" +
+	"\x05brain\x18\x06 \x01(\v2\x18.stagehouse.v1.BrainInfoR\x05brain\"*\n" +
 	"\x10ConfigureRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\fR\x06config\"G\n" +
 	"\x11ConfigureResponse\x122\n" +
@@ -686,26 +695,28 @@ var file_stagehouse_v1_extension_proto_goTypes = []any{
 	(*DrainResponse)(nil),     // 10: stagehouse.v1.DrainResponse
 	nil,                       // 11: stagehouse.v1.HealthResponse.MetricsEntry
 	(*Command)(nil),           // 12: stagehouse.v1.Command
+	(*BrainInfo)(nil),         // 13: stagehouse.v1.BrainInfo
 }
 var file_stagehouse_v1_extension_proto_depIdxs = []int32{
 	12, // 0: stagehouse.v1.InitResponse.commands:type_name -> stagehouse.v1.Command
-	4,  // 1: stagehouse.v1.ConfigureResponse.problems:type_name -> stagehouse.v1.Problem
-	11, // 2: stagehouse.v1.HealthResponse.metrics:type_name -> stagehouse.v1.HealthResponse.MetricsEntry
-	0,  // 3: stagehouse.v1.Extension.Init:input_type -> stagehouse.v1.InitRequest
-	2,  // 4: stagehouse.v1.Extension.Configure:input_type -> stagehouse.v1.ConfigureRequest
-	5,  // 5: stagehouse.v1.Extension.Start:input_type -> stagehouse.v1.StartRequest
-	7,  // 6: stagehouse.v1.Extension.Health:input_type -> stagehouse.v1.HealthRequest
-	9,  // 7: stagehouse.v1.Extension.Drain:input_type -> stagehouse.v1.DrainRequest
-	1,  // 8: stagehouse.v1.Extension.Init:output_type -> stagehouse.v1.InitResponse
-	3,  // 9: stagehouse.v1.Extension.Configure:output_type -> stagehouse.v1.ConfigureResponse
-	6,  // 10: stagehouse.v1.Extension.Start:output_type -> stagehouse.v1.StartResponse
-	8,  // 11: stagehouse.v1.Extension.Health:output_type -> stagehouse.v1.HealthResponse
-	10, // 12: stagehouse.v1.Extension.Drain:output_type -> stagehouse.v1.DrainResponse
-	8,  // [8:13] is the sub-list for method output_type
-	3,  // [3:8] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	13, // 1: stagehouse.v1.InitResponse.brain:type_name -> stagehouse.v1.BrainInfo
+	4,  // 2: stagehouse.v1.ConfigureResponse.problems:type_name -> stagehouse.v1.Problem
+	11, // 3: stagehouse.v1.HealthResponse.metrics:type_name -> stagehouse.v1.HealthResponse.MetricsEntry
+	0,  // 4: stagehouse.v1.Extension.Init:input_type -> stagehouse.v1.InitRequest
+	2,  // 5: stagehouse.v1.Extension.Configure:input_type -> stagehouse.v1.ConfigureRequest
+	5,  // 6: stagehouse.v1.Extension.Start:input_type -> stagehouse.v1.StartRequest
+	7,  // 7: stagehouse.v1.Extension.Health:input_type -> stagehouse.v1.HealthRequest
+	9,  // 8: stagehouse.v1.Extension.Drain:input_type -> stagehouse.v1.DrainRequest
+	1,  // 9: stagehouse.v1.Extension.Init:output_type -> stagehouse.v1.InitResponse
+	3,  // 10: stagehouse.v1.Extension.Configure:output_type -> stagehouse.v1.ConfigureResponse
+	6,  // 11: stagehouse.v1.Extension.Start:output_type -> stagehouse.v1.StartResponse
+	8,  // 12: stagehouse.v1.Extension.Health:output_type -> stagehouse.v1.HealthResponse
+	10, // 13: stagehouse.v1.Extension.Drain:output_type -> stagehouse.v1.DrainResponse
+	9,  // [9:14] is the sub-list for method output_type
+	4,  // [4:9] is the sub-list for method input_type
+	4,  // [4:4] is the sub-list for extension type_name
+	4,  // [4:4] is the sub-list for extension extendee
+	0,  // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_extension_proto_init() }
@@ -713,6 +724,7 @@ func file_stagehouse_v1_extension_proto_init() {
 	if File_stagehouse_v1_extension_proto != nil {
 		return
 	}
+	file_stagehouse_v1_brains_proto_init()
 	file_stagehouse_v1_commands_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
