@@ -153,6 +153,9 @@ func (h *Host) adopt(rt Runtime, o options) {
 	if u, ok := rt.(CommandUser); ok {
 		u.UseCommands(h.manager.Commands())
 	}
+	if u, ok := rt.(BrainUser); ok {
+		u.UseBrains(h.manager.Brains())
+	}
 }
 
 // maxKnown is of how many configurations the secrets are scrubbed: an extension that was not replaced may still have old ones.

@@ -10,6 +10,10 @@ import (
 // extension runs. What there is changes when extensions do; see schema.Commands.
 type CommandUser interface{ UseCommands(schema.Commands) }
 
+// BrainUser is a Runtime whose agents can think with the brains of extensions. The host calls UseBrains once, before any extension
+// runs, so that agents which are running by then have no brain yet. What there is changes when extensions do; see schema.Brains.
+type BrainUser interface{ UseBrains(schema.Brains) }
+
 // Runtime is where agents live. host/local is the reference; anything that offers the services can take its place.
 type Runtime interface {
 	// Services returns what the runtime offers; a nil service is one that it does not. The host puts authorisation and

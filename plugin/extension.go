@@ -31,9 +31,10 @@ type extension struct {
 	now          Status
 	current      *generation      // nil = none runs
 	lastCommands []schema.Command // of the generation that runs, or ran last
-	launched     uint64           // generations so far
-	next         *reload          // that has not begun; nil = none
-	under        *reload          // that is under way; nil = none
+	lastBrain    *schema.BrainInfo
+	launched     uint64  // generations so far
+	next         *reload // that has not begun; nil = none
+	under        *reload // that is under way; nil = none
 }
 
 func newExtension(m *Manager, s Spec) *extension {

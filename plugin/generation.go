@@ -37,6 +37,7 @@ type generation struct {
 	proc      *process.Process
 	client    pb.ExtensionClient
 	commands  []schema.Command
+	brain     *schema.BrainInfo                  // nil = it has none
 	metrics   atomic.Pointer[map[string]float64] // of the last good health
 	listeners []string                           // where it serves
 	offers    []string                           // services, of a runtime
@@ -140,6 +141,9 @@ func (g *generation) init(ctx context.Context, m *Manager) error {
 		if !slices.Contains(services.Names(), name) {
 			return &MissingError{Service: name, Offered: slices.Contains(m.services.Names(), name)}
 		}
+	}
+	if err := g.takeBrain(out.GetBrain()); err != nil {
+		return err
 	}
 	return g.takeCommands(m, out.GetCommands())
 }

@@ -33,7 +33,7 @@ type Spec struct {
 	Config       json.RawMessage   // its block, a JSON object without the host's own keys; nil = {}
 	StartTimeout time.Duration     // from the launch to the first good health; 0 = DefaultStartTimeout
 	DrainTimeout time.Duration     // 0 = DefaultDrainTimeout
-	Grants       []string          // the services that it may use, and schema.GrantCommands; nil = all
+	Grants       []string          // the services that it may use, schema.GrantCommands and schema.GrantBrain; nil = all
 }
 
 func (s Spec) validate() error {
@@ -49,8 +49,9 @@ func (s Spec) validate() error {
 		}
 	}
 	for _, g := range s.Grants {
-		if g != schema.GrantCommands && !slices.Contains(schema.ServiceNames(), g) {
-			return fmt.Errorf("grant of an unknown service %q; what can be granted is %v and %s", g, schema.ServiceNames(), schema.GrantCommands)
+		if g != schema.GrantCommands && g != schema.GrantBrain && !slices.Contains(schema.ServiceNames(), g) {
+			return fmt.Errorf("grant of an unknown service %q; what can be granted is %v, %s and %s",
+				g, schema.ServiceNames(), schema.GrantCommands, schema.GrantBrain)
 		}
 	}
 	return nil

@@ -38,10 +38,10 @@ type Brains interface {
 
 // BrainInfo is a brain that is offered.
 type BrainInfo struct {
-	Provider      string          `json:"provider"`      // by which agents name it: its extension's name in the configuration
-	Description   string          `json:"description"`   // for a person
-	OptionsSchema json.RawMessage `json:"optionsSchema"` // JSON Schema 2020-12 of the object of its options, in Brain.Options
-	Embeds        bool            `json:"embeds"`        // whether Embed works
+	Provider      string          `json:"provider,omitempty"` // by which agents name it: its extension's name in the configuration
+	Description   string          `json:"description"`        // for a person
+	OptionsSchema json.RawMessage `json:"optionsSchema"`      // JSON Schema 2020-12 of the object of its options, in Brain.Options
+	Embeds        bool            `json:"embeds"`             // whether Embed works
 }
 
 // Validate returns nil or what is wrong with the offer.

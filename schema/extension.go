@@ -12,6 +12,7 @@ type Description struct {
 	Offers       []string        `json:"offers,omitempty"` // services that it has, if it is a runtime
 	ConfigSchema json.RawMessage `json:"configSchema"`     // JSON Schema 2020-12 of its config block
 	Commands     []Command       `json:"commands,omitempty"`
+	Brain        *BrainInfo      `json:"brain,omitempty"` // that agents may think with; its provider is empty
 }
 
 // Severity says how bad a problem is.

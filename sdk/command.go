@@ -111,17 +111,24 @@ func decodeInput(raw json.RawMessage, input Object, into any) error {
 		return nil
 	}
 	e := &schema.Error{Code: schema.CodeInvalidArgument}
-	var texts []string
 	for _, p := range problems {
 		text := p.Message
 		if p.Suggestion != "" {
 			text += " (" + p.Suggestion + ")"
 		}
 		e.Fields = append(e.Fields, schema.FieldError{Location: p.Pointer, Message: text})
-		texts = append(texts, strings.TrimPrefix(p.Pointer+": "+text, ": "))
 	}
-	e.Message = "the input does not fit: " + strings.Join(texts, "; ")
+	e.Message = "the input does not fit: " + fieldTexts(e.Fields)
 	return e
+}
+
+// fieldTexts says what is wrong, and where, in a line.
+func fieldTexts(fields []schema.FieldError) string {
+	texts := make([]string, len(fields))
+	for i, f := range fields {
+		texts[i] = strings.TrimPrefix(f.Location+": "+f.Message, ": ")
+	}
+	return strings.Join(texts, "; ")
 }
 
 // encodeResult returns what a command returned as an object.
@@ -162,15 +169,22 @@ func commandsOf(log *slog.Logger, ext Extension) (commands []Command, err error)
 	return commands, nil
 }
 
-// commandSpecs returns what the extension would let agents do, without starting anything.
-func (d Definition) commandSpecs(log *slog.Logger) (specs []schema.Command, err error) {
+// abilities returns what the extension would let agents do and think with, without starting anything; brain nil = nothing.
+func (d Definition) abilities(log *slog.Logger) (specs []schema.Command, brain *schema.BrainInfo, err error) {
 	var ext Extension
 	if err := contain(log, "New", func() error { ext = d.New(); return nil }); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	commands, err := commandsOf(log, ext)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, c := range commands {
 		specs = append(specs, c.spec)
 	}
-	return specs, err
+	b, err := brainOf(log, ext)
+	if b != nil {
+		brain = &b.info
+	}
+	return specs, brain, err
 }

@@ -106,13 +106,13 @@ func (d Definition) description() (schema.Description, error) {
 	if err != nil {
 		return schema.Description{}, err
 	}
-	commands, err := d.commandSpecs(slog.New(slog.DiscardHandler))
+	commands, brain, err := d.abilities(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return schema.Description{}, err
 	}
 	return schema.Description{
 		Name: d.Name, Version: d.Version, Summary: d.Summary, Protocol: protocol.Major,
 		Requires: append([]string{}, d.Requires...), Offers: d.offers, ConfigSchema: configSchema,
-		Commands: commands,
+		Commands: commands, Brain: brain,
 	}, nil
 }

@@ -57,6 +57,7 @@ type Server struct {
 	stage *stage // nil = it is no runtime
 
 	commands []Command
+	brain    *Brain // nil = it has none
 
 	drainOnce sync.Once
 	drained   chan struct{}
@@ -110,6 +111,7 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 		s.stage.register(r)
 	}
 	pb.RegisterCommandsServer(r, commandRPC{s: s})
+	pb.RegisterBrainsServer(r, brainRPC{s: s})
 }
 
 // Drain does what the host's call of that name does: it calls the extension's own Drain, stops accepting, finishes what is
@@ -212,13 +214,16 @@ func (r *rpc) Init(_ context.Context, in *pb.InitRequest) (*pb.InitResponse, err
 		Log: s.env.Log, State: State{dir: in.GetStateDir()}, life: s.life,
 	}
 	s.mu.Unlock()
-	specs, err := s.def.commandSpecs(s.env.Log)
+	specs, brain, err := s.def.abilities(s.env.Log)
 	if err != nil {
 		return nil, wire.ToStatus(err)
 	}
 	out := &pb.InitResponse{Name: s.def.Name, Version: s.def.Version, Requires: s.def.Requires, Offers: s.def.offers}
 	for _, c := range specs {
 		out.Commands = append(out.Commands, wire.ToCommand(c))
+	}
+	if brain != nil {
+		out.Brain = wire.ToBrainInfo(*brain)
 	}
 	return out, nil
 }
@@ -230,11 +235,15 @@ func (r *rpc) Configure(_ context.Context, in *pb.ConfigureRequest) (*pb.Configu
 	}
 	ext, problems := s.def.configure(s.env.Log, in.GetConfig())
 	commands, err := commandsOf(s.env.Log, ext)
+	var brain *Brain
+	if err == nil {
+		brain, err = brainOf(s.env.Log, ext)
+	}
 	if err != nil {
 		ext, problems = nil, append(problems, wrong("", "%v", err))
 	}
 	s.mu.Lock()
-	s.ext, s.block, s.commands = ext, in.GetConfig(), commands
+	s.ext, s.block, s.commands, s.brain = ext, in.GetConfig(), commands, brain
 	if x, ok := ext.(*inactive); ok {
 		x.stage = s.stage
 	}

@@ -76,6 +76,9 @@ func writeDescription(w io.Writer, d host.Description) error {
 		}
 		fmt.Fprintf(w, "%-8s  /%s: %s\n", label, c.Name, c.Description)
 	}
+	if b := d.Description.Brain; b != nil {
+		fmt.Fprintf(w, "brain     %s\n", b.Description)
+	}
 	var s blockSchema
 	if err := json.Unmarshal(d.Description.ConfigSchema, &s); err != nil || len(s.Properties) == 0 {
 		_, err := fmt.Fprintln(w, "\nIts block has no keys of its own.")

@@ -60,6 +60,7 @@ func (l Loader) checkExtension(ctx context.Context, e *Extension, holders map[st
 		}
 	}
 	problems = append(problems, e.checkCommands(result.Description.Commands, holders)...)
+	problems = append(problems, e.checkBrain(result.Description.Brain)...)
 	return append(problems, e.missingGrants(result.Description.Requires)...), nil
 }
 
@@ -100,6 +101,17 @@ func (e *Extension) checkCommands(commands []schema.Command, holders map[string]
 			"its command %q is also one of the extension %s, and agents could not tell them apart", c.Name, by))
 	}
 	return problems
+}
+
+// checkBrain returns a warning if the extension is a brain and the block does not grant it to be one.
+func (e *Extension) checkBrain(b *schema.BrainInfo) []schema.Problem {
+	if !e.Enabled || b == nil || e.Grants == nil || slices.Contains(e.Grants, schema.GrantBrain) {
+		return nil
+	}
+	return []schema.Problem{{
+		Severity: schema.SeverityWarning, Pointer: problem.Pointer("extensions", e.Name, "plugin", "grants"),
+		Message: "the extension is a brain, and is not granted to think for agents", Suggestion: fmt.Sprintf("add %q", schema.GrantBrain),
+	}}
 }
 
 func (e *Extension) validate(configSchema json.RawMessage) ([]schema.Problem, error) {

@@ -65,7 +65,7 @@ func TestTheDocumentNamesTheCalls(t *testing.T) {
 	for _, file := range []protoreflect.FileDescriptor{
 		pb.File_stagehouse_v1_agents_proto, pb.File_stagehouse_v1_chat_proto, pb.File_stagehouse_v1_memory_proto,
 		pb.File_stagehouse_v1_events_proto, pb.File_stagehouse_v1_identity_proto, pb.File_stagehouse_v1_extension_proto,
-		pb.File_stagehouse_v1_runtime_proto, pb.File_stagehouse_v1_commands_proto,
+		pb.File_stagehouse_v1_runtime_proto, pb.File_stagehouse_v1_commands_proto, pb.File_stagehouse_v1_brains_proto,
 	} {
 		s := file.Services().Get(0)
 		services = append(services, string(s.FullName()))
@@ -80,7 +80,7 @@ func TestTheDocumentNamesTheCalls(t *testing.T) {
 		}
 	}
 	for _, call := range all {
-		served := strings.Contains(call, ".Extension/") || strings.Contains(call, ".Runtime/") || strings.Contains(call, ".Commands/")
+		served := strings.Contains(call, ".Extension/") || strings.Contains(call, ".Runtime/") || strings.Contains(call, ".Commands/") || strings.Contains(call, ".Brains/")
 		if served && !strings.Contains(text, "`"+call+"`") {
 			t.Errorf("the document does not name %s", call)
 		}

@@ -73,6 +73,9 @@ func conversions() []conversion {
 				id, p, err := wire.FromAgentPatch(m)
 				return patched{id, p}, err
 			}),
+		pair("brain info", sure(wire.ToBrainInfo), sure(wire.FromBrainInfo)),
+		pair("think request", wire.ToThinkRequest, wire.FromThinkRequest),
+		pair("token usage", sure(wire.ToTokenUsage), sure(wire.FromTokenUsage)),
 		pair("message", sure(wire.ToMessage), wire.FromMessage),
 		pair("run", sure(wire.ToRun), wire.FromRun),
 		pair("run page", sure(wire.ToRunPage), wire.FromRunPage),

@@ -63,7 +63,10 @@ func launch(t testing.TB, test string, d sdk.Definition, services schema.Service
 	case <-c.over:
 		t.Fatal("the services cannot be offered to the process")
 	}
-	return &Running{client: pb.NewExtensionClient(c.conn), commands: pb.NewCommandsClient(c.conn), brokerID: c.id, stateDir: o.state, http: (*network)(nil).client(t)}
+	return &Running{
+		client: pb.NewExtensionClient(c.conn), commands: pb.NewCommandsClient(c.conn), brains: pb.NewBrainsClient(c.conn),
+		brokerID: c.id, stateDir: o.state, http: (*network)(nil).client(t),
+	}
 }
 
 // becomeExtension does not return in a process that launch has started.

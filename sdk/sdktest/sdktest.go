@@ -53,6 +53,7 @@ const bufferBytes = 256 << 10
 type Running struct {
 	client    pb.ExtensionClient
 	commands  pb.CommandsClient
+	brains    pb.BrainsClient
 	calls     atomic.Int64 // of commands
 	brokerID  uint32       // of the connection with the services, where there is a broker
 	stateDir  string
@@ -238,7 +239,7 @@ func open(t testing.TB, d sdk.Definition, services schema.Services, opts ...Opti
 	if err != nil {
 		return nil, err
 	}
-	return &Running{client: pb.NewExtensionClient(conn), commands: pb.NewCommandsClient(conn), stateDir: o.state, http: o.network.client(t)}, nil
+	return &Running{client: pb.NewExtensionClient(conn), commands: pb.NewCommandsClient(conn), brains: pb.NewBrainsClient(conn), stateDir: o.state, http: o.network.client(t)}, nil
 }
 
 // connect serves what register registers over a connection in memory, until the test ends.
