@@ -22,6 +22,8 @@ func (p *performance) take(s brain.Step) (reply string, err error) {
 		return "", p.act(*s.Action)
 	case s.Delta != "":
 		return "", p.turn.Delta(s.Delta)
+	case s.Usage != nil:
+		return "", nil
 	case s.Reply != "":
 		return s.Reply, nil
 	}

@@ -64,6 +64,14 @@ type Step struct {
 	Action  *Action         // what it did, or has the runtime do
 	Delta   string          // the next piece of the reply
 	Reply   string          // the whole reply: the concatenation of the deltas, if there were any
+	Usage   *Usage          // what a model has used for the turn by now, since the last such step
+}
+
+// Usage is what a model has used, as its provider counts it.
+type Usage struct {
+	Provider string
+	Model    string // as the provider calls it
+	Tokens   schema.TokenUsage
 }
 
 // Action is something that an agent does. With Store set, the runtime keeps that memory, adds its id to Result under "id",
