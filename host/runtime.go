@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 
+	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -22,3 +23,6 @@ type Runtime interface {
 	// Close finishes the turns that are running until ctx is done, cancels the rest, and makes everything durable.
 	Close(ctx context.Context) error
 }
+
+// A runtime that is a process is given what others are, and its process by the sdk as RuntimeHost.HostServices.
+var _ CommandUser = (*plugin.Runtime)(nil)

@@ -120,8 +120,7 @@ func (g *generation) takeOver(before *generation) error {
 }
 
 func (g *generation) init(ctx context.Context, m *Manager) error {
-	services := g.spec.granted(m.services)
-	id, err := g.offer(services)
+	offered, id, err := g.offer(m)
 	if err != nil {
 		return err
 	}
@@ -130,7 +129,7 @@ func (g *generation) init(ctx context.Context, m *Manager) error {
 		return err
 	}
 	out, err := g.client.Init(ctx, &pb.InitRequest{
-		Extension: g.spec.Name, Generation: g.number, BrokerId: id, Services: services.Names(),
+		Extension: g.spec.Name, Generation: g.number, BrokerId: id, Services: offered,
 		HostVersion: m.version, LogLevel: process.LevelName(g.log), StateDir: state,
 	})
 	if err != nil {
@@ -138,7 +137,7 @@ func (g *generation) init(ctx context.Context, m *Manager) error {
 	}
 	g.offers = out.GetOffers()
 	for _, name := range out.GetRequires() {
-		if !slices.Contains(services.Names(), name) {
+		if !slices.Contains(offered, name) {
 			return &MissingError{Service: name, Offered: slices.Contains(m.services.Names(), name)}
 		}
 	}
@@ -148,14 +147,15 @@ func (g *generation) init(ctx context.Context, m *Manager) error {
 	return g.takeCommands(m, out.GetCommands())
 }
 
-// offer serves services to the process and returns the number of their connection, or 0 for a runtime, which gets none.
-func (g *generation) offer(services schema.Services) (uint32, error) {
+// offer serves to the process what it may use, and returns the names of that and the number of the connection.
+func (g *generation) offer(m *Manager) (names []string, id uint32, err error) {
 	if g.spec.Name == RuntimeName {
-		return 0, nil
+		id, err = g.proc.Offer(func(r grpc.ServiceRegistrar) { wire.RegisterHost(r, m.toRuntime, wire.WithLogger(g.log)) })
+		return m.toRuntime.Names(), id, err
 	}
-	return g.proc.Offer(func(r grpc.ServiceRegistrar) {
-		wire.Register(r, services, g.spec.Name, wire.WithLogger(g.log))
-	})
+	services := g.spec.granted(m.services)
+	id, err = g.proc.Offer(func(r grpc.ServiceRegistrar) { wire.Register(r, services, g.spec.Name, wire.WithLogger(g.log)) })
+	return services.Names(), id, err
 }
 
 func (g *generation) configure(ctx context.Context) error {

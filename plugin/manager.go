@@ -18,6 +18,7 @@ import (
 // goroutines.
 type Manager struct {
 	services    schema.Services
+	toRuntime   schema.HostServices // where what runs is no extension, but a runtime
 	log         *slog.Logger
 	runDir      string
 	stateDir    string // "" = there is no state

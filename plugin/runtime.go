@@ -36,6 +36,7 @@ type Runtime struct {
 	services  schema.Services
 	publisher pb.RuntimeClient
 	deaf      atomic.Bool // it takes no events of the host
+	offer     hostOffer
 
 	watching context.Context // ends when the runtime closes
 	unwatch  context.CancelFunc
@@ -72,6 +73,7 @@ func OpenRuntime(ctx context.Context, s Spec, dir string, opts ...Option) (*Runt
 		manager: New(schema.Services{}, opts...), dir: dir, gate: newGate(), wishes: make(chan *wish),
 		now: Status{Name: RuntimeName, State: StateStarting, Since: time.Now(), Listeners: []string{}},
 	}
+	r.manager.toRuntime = r.offer.services()
 	r.observe = r.manager.observe
 	r.watching, r.unwatch = context.WithCancel(context.Background())
 	g, err := r.open(ctx, s.withDefaults())
@@ -109,6 +111,9 @@ func (r *Runtime) open(ctx context.Context, s Spec) (*generation, error) {
 
 // Services returns what the first process offers. A later one has to offer it too.
 func (r *Runtime) Services() schema.Services { return r.services }
+
+// UseCommands lets the agents of every process have c carried out from now on; until then there are no commands.
+func (r *Runtime) UseCommands(c schema.Commands) { r.offer.commands.Store(&c) }
 
 // Observe has f told of every Change from now on, see WithObserver.
 func (r *Runtime) Observe(f func(Change)) {

@@ -82,6 +82,7 @@ func (k *kept) Open(ctx context.Context, h *sdk.RuntimeHost) (rt sdk.Services, e
 	if err != nil {
 		return rt, errors.Join(err, k.lock.Close())
 	}
+	k.rt.UseCommands(h.Commands)
 	rt = k.rt.Services()
 	rt.Chat = swallowing{rt.Chat, k.Swallows}
 	rt.Memory = dying{rt.Memory, k.DiesIn}

@@ -14,6 +14,35 @@ func ServiceNames() []string {
 	return []string{ServiceAgents, ServiceChat, ServiceMemory, ServiceEvents, ServiceIdentity}
 }
 
+// ServiceCommands is the name of Commands in HostServices.
+const ServiceCommands = "commands"
+
+// HostServices is what a host offers to a runtime. A nil field means that the service is not offered, by an older host for example.
+type HostServices struct {
+	Commands Commands
+}
+
+// Names returns the names of the services that are offered.
+func (s HostServices) Names() []string {
+	var names []string
+	if s.Commands != nil {
+		names = append(names, ServiceCommands)
+	}
+	return names
+}
+
+// Only returns s with every service that is not in names withheld.
+func (s HostServices) Only(names []string) HostServices {
+	var out HostServices
+	for _, n := range names {
+		switch n {
+		case ServiceCommands:
+			out.Commands = s.Commands
+		}
+	}
+	return out
+}
+
 // Services is what a runtime offers and an extension may call. A nil field means that the service is not offered.
 type Services struct {
 	Agents   Agents

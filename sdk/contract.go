@@ -5,31 +5,32 @@ import "github.com/stagehouse/stagehouse/schema"
 // Agent and the others are what an extension says and hears, under the names of package schema, so that its author imports one
 // package. The interfaces of the services are documented there.
 type (
-	Agent       = schema.Agent
-	AgentPage   = schema.AgentPage
-	AgentPatch  = schema.AgentPatch
-	AgentQuery  = schema.AgentQuery
-	AgentStatus = schema.AgentStatus
-	Caller      = schema.Caller
-	ChatEvent   = schema.ChatEvent
-	Cursor      = schema.Cursor
-	Error       = schema.Error
-	ErrorCode   = schema.ErrorCode
-	Event       = schema.Event
-	EventQuery  = schema.EventQuery
-	EventType   = schema.EventType
-	MemoryHit   = schema.MemoryHit
-	MemoryItem  = schema.MemoryItem
-	MemoryQuery = schema.MemoryQuery
-	Message     = schema.Message
-	NewMemory   = schema.NewMemory
-	Object      = schema.Object
-	Once        = schema.Once
-	Problem     = schema.Problem
-	Run         = schema.Run
-	SendRequest = schema.SendRequest
-	Services    = schema.Services
-	Scope       = schema.Scope
+	Agent        = schema.Agent
+	AgentPage    = schema.AgentPage
+	AgentPatch   = schema.AgentPatch
+	AgentQuery   = schema.AgentQuery
+	AgentStatus  = schema.AgentStatus
+	Caller       = schema.Caller
+	ChatEvent    = schema.ChatEvent
+	Cursor       = schema.Cursor
+	Error        = schema.Error
+	ErrorCode    = schema.ErrorCode
+	Event        = schema.Event
+	EventQuery   = schema.EventQuery
+	EventType    = schema.EventType
+	HostServices = schema.HostServices
+	MemoryHit    = schema.MemoryHit
+	MemoryItem   = schema.MemoryItem
+	MemoryQuery  = schema.MemoryQuery
+	Message      = schema.Message
+	NewMemory    = schema.NewMemory
+	Object       = schema.Object
+	Once         = schema.Once
+	Problem      = schema.Problem
+	Run          = schema.Run
+	SendRequest  = schema.SendRequest
+	Services     = schema.Services
+	Scope        = schema.Scope
 )
 
 // Names of services, for Definition.Requires.

@@ -76,7 +76,7 @@ func (p program) serve() int {
 		return p.complain(err)
 	}
 	contract := &contract{output: restoreOutput(os.Stdout, os.Stderr)}
-	server, err := NewServer(p.def, Environment{Services: contract.services, Listen: line.Listen, Others: line, Log: log, Level: level})
+	server, err := NewServer(p.def, Environment{Services: contract.services, HostServices: contract.hostServices, Listen: line.Listen, Others: line, Log: log, Level: level})
 	if err != nil {
 		return p.complain(err)
 	}
@@ -219,16 +219,30 @@ func (c *contract) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.Clien
 	return nil, errors.New("an extension does not run extensions")
 }
 
-// services dials the host's services, once for the life of the process.
+// services dials the host's services.
 func (c *contract) services(brokerID uint32, names []string) (schema.Services, error) {
-	c.output()
-	if brokerID == 0 {
-		return schema.Services{}, nil // a runtime is not offered any
-	}
-	conn, err := c.broker.DialWithOptions(brokerID, grpc.WithIdleTimeout(0), grpc.WithDefaultCallOptions(
-		grpc.MaxCallRecvMsgSize(wire.MaxMessageSize), grpc.MaxCallSendMsgSize(wire.MaxMessageSize)))
-	if err != nil {
+	conn, err := c.dial(brokerID)
+	if conn == nil {
 		return schema.Services{}, err
 	}
 	return wire.Dial(conn, names), nil
+}
+
+// hostServices dials what the host offers to a runtime.
+func (c *contract) hostServices(brokerID uint32, names []string) (schema.HostServices, error) {
+	conn, err := c.dial(brokerID)
+	if conn == nil {
+		return schema.HostServices{}, err
+	}
+	return wire.DialHost(conn, names), nil
+}
+
+// dial connects to the host, once for the life of the process; nil without an error = it offers nothing.
+func (c *contract) dial(brokerID uint32) (*grpc.ClientConn, error) {
+	c.output()
+	if brokerID == 0 {
+		return nil, nil
+	}
+	return c.broker.DialWithOptions(brokerID, grpc.WithIdleTimeout(0), grpc.WithDefaultCallOptions(
+		grpc.MaxCallRecvMsgSize(wire.MaxMessageSize), grpc.MaxCallSendMsgSize(wire.MaxMessageSize)))
 }

@@ -21,8 +21,11 @@ import (
 
 // Environment is what surrounds a Server.
 type Environment struct {
-	// Services connects to the host's services of those names. It is called once, when the host introduces itself.
+	// Services connects to the host's services of those names. It is called once, when the host introduces itself to an
+	// extension.
 	Services func(brokerID uint32, names []string) (schema.Services, error)
+	// HostServices connects to what the host offers to a runtime, in the same way. Nil = it offers nothing.
+	HostServices func(brokerID uint32, names []string) (schema.HostServices, error)
 	// Listen is what Host.Listen does. Nil = bind in this process.
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 	// Others are the generations before and after this one. Nil = there are none.
@@ -53,8 +56,9 @@ type Server struct {
 	life  *lifetime
 	ext   Extension
 	host  *Host
-	block []byte // of the configuration
-	stage *stage // nil = it is no runtime
+	aids  schema.HostServices // of a runtime
+	block []byte              // of the configuration
+	stage *stage              // nil = it is no runtime
 
 	commands []Command
 	brain    *Brain // nil = it has none
@@ -204,11 +208,12 @@ func (r *rpc) Init(_ context.Context, in *pb.InitRequest) (*pb.InitResponse, err
 		return nil, err
 	}
 	s.env.Level.Set(levelNamed(in.GetLogLevel()))
-	services, err := s.env.Services(in.GetBrokerId(), in.GetServices())
+	services, aids, err := s.connect(in)
 	if err != nil {
 		return nil, wire.ToStatus(err)
 	}
 	s.mu.Lock()
+	s.aids = aids
 	s.host = &Host{
 		Services: services, Name: in.GetExtension(), Generation: in.GetGeneration(),
 		Log: s.env.Log, State: State{dir: in.GetStateDir()}, life: s.life,
@@ -226,6 +231,17 @@ func (r *rpc) Init(_ context.Context, in *pb.InitRequest) (*pb.InitResponse, err
 		out.Brain = wire.ToBrainInfo(*brain)
 	}
 	return out, nil
+}
+
+// connect connects to what the host offers: to an extension, or to a runtime.
+func (s *Server) connect(in *pb.InitRequest) (services schema.Services, aids schema.HostServices, err error) {
+	switch {
+	case s.stage == nil:
+		services, err = s.env.Services(in.GetBrokerId(), in.GetServices())
+	case s.env.HostServices != nil:
+		aids, err = s.env.HostServices(in.GetBrokerId(), in.GetServices())
+	}
+	return services, aids, err
 }
 
 func (r *rpc) Configure(_ context.Context, in *pb.ConfigureRequest) (*pb.ConfigureResponse, error) {

@@ -150,7 +150,7 @@ func (st *stage) cast(dir string) (Runtime, *RuntimeHost, error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("the configuration that was sound is not any more: %v", problems)
 	}
-	return x.runtime, &RuntimeHost{Name: s.host.Name, Generation: s.host.Generation, Dir: dir, Log: s.env.Log}, nil
+	return x.runtime, &RuntimeHost{Name: s.host.Name, Generation: s.host.Generation, Dir: dir, Log: s.env.Log, HostServices: s.aids}, nil
 }
 
 // release closes the runtime that is open, if there is one, and ends the calls that it leaves.

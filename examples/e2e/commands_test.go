@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestAnExtensionLetsAgentsDoSomething: a client gives an agent a command over HTTP, and others see what came of it.
-func TestAnExtensionLetsAgentsDoSomething(t *testing.T) {
-	dir := t.TempDir()
+// buildDice builds the extension dice where a configuration in dir finds it.
+func buildDice(t *testing.T, dir string) string {
+	t.Helper()
 	path := filepath.Join(dir, "plugins", "stagehouse-dice")
 	if runtime.GOOS == "windows" {
 		path += ".exe"
@@ -20,6 +20,13 @@ func TestAnExtensionLetsAgentsDoSomething(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", path, "github.com/stagehouse/stagehouse/examples/commands").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	return path
+}
+
+// TestAnExtensionLetsAgentsDoSomething: a client gives an agent a command over HTTP, and others see what came of it.
+func TestAnExtensionLetsAgentsDoSomething(t *testing.T) {
+	dir := t.TempDir()
+	path := buildDice(t, dir)
 	file := filepath.Join(dir, "stagehouse.json")
 	write(t, file, `{"extensions": {"api": {"port": 0}, "dice": {}}}`)
 	s := start(t, t.TempDir(), "--config", file)

@@ -360,3 +360,18 @@ func TestKillTheHostOfARuntime(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// TestAgentsOfAProcessRollDice: what an extension adds to agents, it adds to those that live in another process too.
+func TestAgentsOfAProcessRollDice(t *testing.T) {
+	a := startApartment(t)
+	buildDice(t, filepath.Dir(a.file))
+	write(t, a.file, strings.Replace(a.config(`{}`), `"extensions": {`, `"extensions": {"dice": {}, `, 1))
+	if stdout, stderr, code := a.ext("reload", "dice"); code != 0 {
+		t.Fatalf("ext reload dice: %s%s", stdout, stderr)
+	}
+	got := a.do(newClient(t), http.StatusOK, http.MethodPost, "/api/chat/send", map[string]any{"agentId": "nyx", "message": "/roll 3d6"})
+	reply, _ := got.json["reply"].(map[string]any)
+	if text, _ := reply["content"].(string); !strings.HasPrefix(text, "3d6 is ") {
+		t.Errorf("the reply is %s", got.raw)
+	}
+}

@@ -19,6 +19,9 @@ func (r *runtime) Open(ctx context.Context, h *sdk.RuntimeHost) (sdk.Services, e
 	if r.Runtime, err = local.Open(ctx, local.Options{Dir: h.Dir, Agents: r.Agents, Logger: h.Log}); err != nil {
 		return sdk.Services{}, err
 	}
+	if h.Commands != nil { // a host of an earlier release has none to offer
+		r.UseCommands(h.Commands)
+	}
 	return r.Services(), nil
 }
 

@@ -94,19 +94,71 @@ func statusOf(err error) *status.Status {
 	return st
 }
 
-// ServeCommand has run carry out what a request asks for.
+// commandsClient calls the commands that a host offers to a runtime.
+type commandsClient struct{ rpc pb.CommandsClient }
+
+var _ schema.Commands = commandsClient{}
+
+func (c commandsClient) List(ctx context.Context) ([]schema.Command, error) {
+	return unary(ctx, c.rpc.List, &pb.ListCommandsRequest{Caller: ToCaller(schema.CallerFrom(ctx))},
+		func(m *pb.ListCommandsResponse) ([]schema.Command, error) {
+			all := make([]schema.Command, len(m.GetCommands()))
+			for i, x := range m.GetCommands() {
+				all[i] = FromCommand(x)
+			}
+			return all, nil
+		})
+}
+
+func (c commandsClient) Run(ctx context.Context, call schema.CommandCall) (schema.Object, error) {
+	return RunCommand(ctx, c.rpc, call)
+}
+
+// commandsServer offers commands to a runtime.
+type commandsServer struct {
+	pb.UnimplementedCommandsServer
+	*server
+	svc schema.Commands
+}
+
+func (s commandsServer) List(ctx context.Context, m *pb.ListCommandsRequest) (*pb.ListCommandsResponse, error) {
+	return serve(ctx, s.server, m.GetCaller(), func(ctx context.Context) (*pb.ListCommandsResponse, error) {
+		all, err := s.svc.List(ctx)
+		out := &pb.ListCommandsResponse{}
+		for _, c := range all {
+			out.Commands = append(out.Commands, ToCommand(c))
+		}
+		return out, err
+	})
+}
+
+func (s commandsServer) Run(ctx context.Context, m *pb.RunCommandRequest) (*pb.RunCommandResponse, error) {
+	return serve(ctx, s.server, m.GetCaller(), func(ctx context.Context) (*pb.RunCommandResponse, error) {
+		return runCommand(ctx, m, s.svc.Run)
+	})
+}
+
+// ServeCommand has run carry out what a request asks for, on behalf of the caller of the request.
 func ServeCommand(ctx context.Context, m *pb.RunCommandRequest, run func(context.Context, schema.CommandCall) (schema.Object, error)) (*pb.RunCommandResponse, error) {
-	c, err := FromCommandCall(m)
-	if err != nil {
-		return nil, ToStatus(badRequest(err))
-	}
-	result, err := run(schema.WithCaller(ctx, FromCaller(m.GetCaller())), c)
+	out, err := runCommand(schema.WithCaller(ctx, FromCaller(m.GetCaller())), m, run)
 	if err != nil {
 		return nil, ToStatus(blame(ctx, err))
 	}
+	return out, nil
+}
+
+func runCommand(ctx context.Context, m *pb.RunCommandRequest, run func(context.Context, schema.CommandCall) (schema.Object, error)) (*pb.RunCommandResponse, error) {
+	c, err := FromCommandCall(m)
+	if err != nil {
+		return nil, badRequest(err)
+	}
+	result, err := run(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	b, err := toObject("result", result)
 	if err != nil {
-		return nil, ToStatus(err)
+		return nil, err
 	}
 	return &pb.RunCommandResponse{Result: b}, nil
 }

@@ -19,9 +19,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // connect serves svc as for an extension named "ext" and returns a connection to it.
 func connect(t testing.TB, svc schema.Services, opts ...wire.Option) *grpc.ClientConn {
 	t.Helper()
+	return serving(t, func(r grpc.ServiceRegistrar) { wire.Register(r, svc, "ext", opts...) })
+}
+
+// serving serves what register registers and returns a connection to it.
+func serving(t testing.TB, register func(grpc.ServiceRegistrar)) *grpc.ClientConn {
+	t.Helper()
 	ln := bufconn.Listen(1 << 20)
 	srv := grpc.NewServer(grpc.MaxRecvMsgSize(wire.MaxMessageSize), grpc.MaxSendMsgSize(wire.MaxMessageSize))
-	wire.Register(srv, svc, "ext", opts...)
+	register(srv)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	cc, err := grpc.NewClient("passthrough:///bufconn",

@@ -23,16 +23,14 @@ func WithLogger(log *slog.Logger) Option {
 }
 
 // FromHost believes which extension the caller of a request names: for a runtime, which nobody calls but its host.
-func FromHost() Option { return func(s *server) { s.fromHost = true } }
+func FromHost() Option { return func(s *server) { s.believes = true } }
 
 // Register puts the services that are offered behind s. Every call reaches its service with a context that carries the
 // caller of the request, whose Extension is always the given one (but see FromHost). Errors become statuses (see [ToStatus]), and a panic in
 // a service becomes CodeInternal.
 func Register(s grpc.ServiceRegistrar, svc schema.Services, extension string, opts ...Option) {
-	srv := &server{extension: extension, log: slog.New(slog.DiscardHandler)}
-	for _, o := range opts {
-		o(srv)
-	}
+	srv := newServer(opts)
+	srv.extension = extension
 	if svc.Agents != nil {
 		pb.RegisterAgentsServer(s, agentsServer{server: srv, svc: svc.Agents})
 	}
@@ -53,14 +51,22 @@ func Register(s grpc.ServiceRegistrar, svc schema.Services, extension string, op
 // server is what the adapters of one registration share.
 type server struct {
 	extension string
-	fromHost  bool // the caller is the one that the request says
+	believes  bool // that the caller is the one that the request says
 	log       *slog.Logger
+}
+
+func newServer(opts []Option) *server {
+	s := &server{log: slog.New(slog.DiscardHandler)}
+	for _, o := range opts {
+		o(s)
+	}
+	return s
 }
 
 // callContext returns the context with which a service is called.
 func (s *server) callContext(ctx context.Context, m *pb.Caller) context.Context {
 	c := FromCaller(m)
-	if !s.fromHost {
+	if !s.believes {
 		c.Extension = s.extension
 	}
 	ctx = schema.WithCaller(ctx, c)

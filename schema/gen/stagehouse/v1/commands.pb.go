@@ -105,6 +105,94 @@ func (x *Command) GetTimeoutMs() int64 {
 	return 0
 }
 
+type ListCommandsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Caller        *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"` // who speaks to the agent
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCommandsRequest) Reset() {
+	*x = ListCommandsRequest{}
+	mi := &file_stagehouse_v1_commands_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCommandsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCommandsRequest) ProtoMessage() {}
+
+func (x *ListCommandsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_commands_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCommandsRequest.ProtoReflect.Descriptor instead.
+func (*ListCommandsRequest) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_commands_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ListCommandsRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+type ListCommandsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Commands      []*Command             `protobuf:"bytes,1,rep,name=commands,proto3" json:"commands,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCommandsResponse) Reset() {
+	*x = ListCommandsResponse{}
+	mi := &file_stagehouse_v1_commands_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCommandsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCommandsResponse) ProtoMessage() {}
+
+func (x *ListCommandsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_commands_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCommandsResponse.ProtoReflect.Descriptor instead.
+func (*ListCommandsResponse) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_commands_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ListCommandsResponse) GetCommands() []*Command {
+	if x != nil {
+		return x.Commands
+	}
+	return nil
+}
+
 type RunCommandRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Caller         *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"` // who speaks to the agent
@@ -120,7 +208,7 @@ type RunCommandRequest struct {
 
 func (x *RunCommandRequest) Reset() {
 	*x = RunCommandRequest{}
-	mi := &file_stagehouse_v1_commands_proto_msgTypes[1]
+	mi := &file_stagehouse_v1_commands_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -132,7 +220,7 @@ func (x *RunCommandRequest) String() string {
 func (*RunCommandRequest) ProtoMessage() {}
 
 func (x *RunCommandRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_commands_proto_msgTypes[1]
+	mi := &file_stagehouse_v1_commands_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -145,7 +233,7 @@ func (x *RunCommandRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunCommandRequest.ProtoReflect.Descriptor instead.
 func (*RunCommandRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_commands_proto_rawDescGZIP(), []int{1}
+	return file_stagehouse_v1_commands_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RunCommandRequest) GetCaller() *Caller {
@@ -206,7 +294,7 @@ type RunCommandResponse struct {
 
 func (x *RunCommandResponse) Reset() {
 	*x = RunCommandResponse{}
-	mi := &file_stagehouse_v1_commands_proto_msgTypes[2]
+	mi := &file_stagehouse_v1_commands_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -218,7 +306,7 @@ func (x *RunCommandResponse) String() string {
 func (*RunCommandResponse) ProtoMessage() {}
 
 func (x *RunCommandResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_commands_proto_msgTypes[2]
+	mi := &file_stagehouse_v1_commands_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -231,7 +319,7 @@ func (x *RunCommandResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunCommandResponse.ProtoReflect.Descriptor instead.
 func (*RunCommandResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_commands_proto_rawDescGZIP(), []int{2}
+	return file_stagehouse_v1_commands_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RunCommandResponse) GetResult() []byte {
@@ -253,7 +341,11 @@ const file_stagehouse_v1_commands_proto_rawDesc = "" +
 	"\routput_schema\x18\x04 \x01(\fR\foutputSchema\x12\x14\n" +
 	"\x05scope\x18\x05 \x01(\tR\x05scope\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\x06 \x01(\x03R\ttimeoutMs\"\xd7\x01\n" +
+	"timeout_ms\x18\x06 \x01(\x03R\ttimeoutMs\"D\n" +
+	"\x13ListCommandsRequest\x12-\n" +
+	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\"J\n" +
+	"\x14ListCommandsResponse\x122\n" +
+	"\bcommands\x18\x01 \x03(\v2\x16.stagehouse.v1.CommandR\bcommands\"\xd7\x01\n" +
 	"\x11RunCommandRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
@@ -263,8 +355,9 @@ const file_stagehouse_v1_commands_proto_rawDesc = "" +
 	"\x0fconversation_id\x18\x06 \x01(\tR\x0econversationId\x12\x15\n" +
 	"\x06run_id\x18\a \x01(\tR\x05runId\",\n" +
 	"\x12RunCommandResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\fR\x06result2V\n" +
-	"\bCommands\x12J\n" +
+	"\x06result\x18\x01 \x01(\fR\x06result2\xa7\x01\n" +
+	"\bCommands\x12O\n" +
+	"\x04List\x12\".stagehouse.v1.ListCommandsRequest\x1a#.stagehouse.v1.ListCommandsResponse\x12J\n" +
 	"\x03Run\x12 .stagehouse.v1.RunCommandRequest\x1a!.stagehouse.v1.RunCommandResponseB\xbf\x01\n" +
 	"\x11com.stagehouse.v1B\rCommandsProtoP\x01ZFgithub.com/stagehouse/stagehouse/schema/gen/stagehouse/v1;stagehousev1\xa2\x02\x03SXX\xaa\x02\rStagehouse.V1\xca\x02\rStagehouse\\V1\xe2\x02\x19Stagehouse\\V1\\GPBMetadata\xea\x02\x0eStagehouse::V1b\x06proto3"
 
@@ -280,22 +373,28 @@ func file_stagehouse_v1_commands_proto_rawDescGZIP() []byte {
 	return file_stagehouse_v1_commands_proto_rawDescData
 }
 
-var file_stagehouse_v1_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_stagehouse_v1_commands_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_stagehouse_v1_commands_proto_goTypes = []any{
-	(*Command)(nil),            // 0: stagehouse.v1.Command
-	(*RunCommandRequest)(nil),  // 1: stagehouse.v1.RunCommandRequest
-	(*RunCommandResponse)(nil), // 2: stagehouse.v1.RunCommandResponse
-	(*Caller)(nil),             // 3: stagehouse.v1.Caller
+	(*Command)(nil),              // 0: stagehouse.v1.Command
+	(*ListCommandsRequest)(nil),  // 1: stagehouse.v1.ListCommandsRequest
+	(*ListCommandsResponse)(nil), // 2: stagehouse.v1.ListCommandsResponse
+	(*RunCommandRequest)(nil),    // 3: stagehouse.v1.RunCommandRequest
+	(*RunCommandResponse)(nil),   // 4: stagehouse.v1.RunCommandResponse
+	(*Caller)(nil),               // 5: stagehouse.v1.Caller
 }
 var file_stagehouse_v1_commands_proto_depIdxs = []int32{
-	3, // 0: stagehouse.v1.RunCommandRequest.caller:type_name -> stagehouse.v1.Caller
-	1, // 1: stagehouse.v1.Commands.Run:input_type -> stagehouse.v1.RunCommandRequest
-	2, // 2: stagehouse.v1.Commands.Run:output_type -> stagehouse.v1.RunCommandResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	5, // 0: stagehouse.v1.ListCommandsRequest.caller:type_name -> stagehouse.v1.Caller
+	0, // 1: stagehouse.v1.ListCommandsResponse.commands:type_name -> stagehouse.v1.Command
+	5, // 2: stagehouse.v1.RunCommandRequest.caller:type_name -> stagehouse.v1.Caller
+	1, // 3: stagehouse.v1.Commands.List:input_type -> stagehouse.v1.ListCommandsRequest
+	3, // 4: stagehouse.v1.Commands.Run:input_type -> stagehouse.v1.RunCommandRequest
+	2, // 5: stagehouse.v1.Commands.List:output_type -> stagehouse.v1.ListCommandsResponse
+	4, // 6: stagehouse.v1.Commands.Run:output_type -> stagehouse.v1.RunCommandResponse
+	5, // [5:7] is the sub-list for method output_type
+	3, // [3:5] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_commands_proto_init() }
@@ -310,7 +409,7 @@ func file_stagehouse_v1_commands_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stagehouse_v1_commands_proto_rawDesc), len(file_stagehouse_v1_commands_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

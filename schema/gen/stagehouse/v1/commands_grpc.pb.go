@@ -19,18 +19,23 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Commands_Run_FullMethodName = "/stagehouse.v1.Commands/Run"
+	Commands_List_FullMethodName = "/stagehouse.v1.Commands/List"
+	Commands_Run_FullMethodName  = "/stagehouse.v1.Commands/Run"
 )
 
 // CommandsClient is the client API for Commands service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Commands is what an extension lets agents do, see schema.Commands. An extension whose InitResponse names commands implements it
-// beside Extension, on the same connection; the host calls it.
+// Commands is what extensions let agents do, see schema.Commands. An extension whose InitResponse names commands implements Run of
+// it beside Extension, on the same connection; the host calls it. The host itself offers the commands of all extensions to a
+// runtime that is a process, on the brokered connection, see Runtime.
 type CommandsClient interface {
-	// Run carries a command out. The status ABORTED says that it was not begun, because this process is leaving, and that the
-	// next generation can be asked.
+	// List returns the commands that the caller may have carried out, by name. UNIMPLEMENTED by an extension, whose commands are
+	// in its InitResponse.
+	List(ctx context.Context, in *ListCommandsRequest, opts ...grpc.CallOption) (*ListCommandsResponse, error)
+	// Run carries a command out. From an extension the status ABORTED says that it was not begun, because this process is leaving,
+	// and that the next generation can be asked; the host asks it.
 	Run(ctx context.Context, in *RunCommandRequest, opts ...grpc.CallOption) (*RunCommandResponse, error)
 }
 
@@ -40,6 +45,16 @@ type commandsClient struct {
 
 func NewCommandsClient(cc grpc.ClientConnInterface) CommandsClient {
 	return &commandsClient{cc}
+}
+
+func (c *commandsClient) List(ctx context.Context, in *ListCommandsRequest, opts ...grpc.CallOption) (*ListCommandsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCommandsResponse)
+	err := c.cc.Invoke(ctx, Commands_List_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func (c *commandsClient) Run(ctx context.Context, in *RunCommandRequest, opts ...grpc.CallOption) (*RunCommandResponse, error) {
@@ -56,11 +71,15 @@ func (c *commandsClient) Run(ctx context.Context, in *RunCommandRequest, opts ..
 // All implementations must embed UnimplementedCommandsServer
 // for forward compatibility.
 //
-// Commands is what an extension lets agents do, see schema.Commands. An extension whose InitResponse names commands implements it
-// beside Extension, on the same connection; the host calls it.
+// Commands is what extensions let agents do, see schema.Commands. An extension whose InitResponse names commands implements Run of
+// it beside Extension, on the same connection; the host calls it. The host itself offers the commands of all extensions to a
+// runtime that is a process, on the brokered connection, see Runtime.
 type CommandsServer interface {
-	// Run carries a command out. The status ABORTED says that it was not begun, because this process is leaving, and that the
-	// next generation can be asked.
+	// List returns the commands that the caller may have carried out, by name. UNIMPLEMENTED by an extension, whose commands are
+	// in its InitResponse.
+	List(context.Context, *ListCommandsRequest) (*ListCommandsResponse, error)
+	// Run carries a command out. From an extension the status ABORTED says that it was not begun, because this process is leaving,
+	// and that the next generation can be asked; the host asks it.
 	Run(context.Context, *RunCommandRequest) (*RunCommandResponse, error)
 	mustEmbedUnimplementedCommandsServer()
 }
@@ -72,6 +91,9 @@ type CommandsServer interface {
 // pointer dereference when methods are called.
 type UnimplementedCommandsServer struct{}
 
+func (UnimplementedCommandsServer) List(context.Context, *ListCommandsRequest) (*ListCommandsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method List not implemented")
+}
 func (UnimplementedCommandsServer) Run(context.Context, *RunCommandRequest) (*RunCommandResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Run not implemented")
 }
@@ -94,6 +116,24 @@ func RegisterCommandsServer(s grpc.ServiceRegistrar, srv CommandsServer) {
 		t.testEmbeddedByValue()
 	}
 	s.RegisterService(&Commands_ServiceDesc, srv)
+}
+
+func _Commands_List_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCommandsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CommandsServer).List(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Commands_List_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CommandsServer).List(ctx, req.(*ListCommandsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
 }
 
 func _Commands_Run_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
@@ -121,6 +161,10 @@ var Commands_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "stagehouse.v1.Commands",
 	HandlerType: (*CommandsServer)(nil),
 	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "List",
+			Handler:    _Commands_List_Handler,
+		},
 		{
 			MethodName: "Run",
 			Handler:    _Commands_Run_Handler,

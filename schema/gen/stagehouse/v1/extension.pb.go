@@ -22,14 +22,16 @@ const (
 )
 
 type InitRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Extension     string                 `protobuf:"bytes,1,opt,name=extension,proto3" json:"extension,omitempty"`                // the name under which the host knows it, the key in its config
-	Generation    uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`             // grows with every launch of this extension
-	BrokerId      uint32                 `protobuf:"varint,3,opt,name=broker_id,json=brokerId,proto3" json:"broker_id,omitempty"` // 0 = no services are offered, and nothing is to be dialled: to a runtime
-	Services      []string               `protobuf:"bytes,4,rep,name=services,proto3" json:"services,omitempty"`                  // what the host offers on the brokered connection: offered by the runtime, and granted
-	HostVersion   string                 `protobuf:"bytes,5,opt,name=host_version,json=hostVersion,proto3" json:"host_version,omitempty"`
-	LogLevel      string                 `protobuf:"bytes,6,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"` // trace, debug, info, warn, error
-	StateDir      string                 `protobuf:"bytes,7,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"` // a directory of the extension's own that outlives its processes and the host; empty = there is none
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Extension  string                 `protobuf:"bytes,1,opt,name=extension,proto3" json:"extension,omitempty"`                // the name under which the host knows it, the key in its config
+	Generation uint64                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`             // grows with every launch of this extension
+	BrokerId   uint32                 `protobuf:"varint,3,opt,name=broker_id,json=brokerId,proto3" json:"broker_id,omitempty"` // 0 = no services are offered, and nothing is to be dialled
+	// What the host offers on the brokered connection: to an extension what the runtime has and it is granted, to a runtime what
+	// the host has for that, see Runtime.
+	Services      []string `protobuf:"bytes,4,rep,name=services,proto3" json:"services,omitempty"`
+	HostVersion   string   `protobuf:"bytes,5,opt,name=host_version,json=hostVersion,proto3" json:"host_version,omitempty"`
+	LogLevel      string   `protobuf:"bytes,6,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"` // trace, debug, info, warn, error
+	StateDir      string   `protobuf:"bytes,7,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"` // a directory of the extension's own that outlives its processes and the host; empty = there is none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -34,6 +34,8 @@ const (
 //
 // One that has started is ready and holds nothing that another process of the same runtime could need, such as its store. The
 // host activates one process at a time. Calls of a service before Activate and after Release are UNAVAILABLE.
+//
+// What the host offers to a runtime is on the brokered connection of Init, whose `services` name it: "commands" is Commands.
 type RuntimeClient interface {
 	// Activate opens what the runtime keeps, and returns when its services can be called. FAILED_PRECONDITION if it is active.
 	Activate(ctx context.Context, in *ActivateRequest, opts ...grpc.CallOption) (*ActivateResponse, error)
@@ -94,6 +96,8 @@ func (c *runtimeClient) Publish(ctx context.Context, in *PublishRequest, opts ..
 //
 // One that has started is ready and holds nothing that another process of the same runtime could need, such as its store. The
 // host activates one process at a time. Calls of a service before Activate and after Release are UNAVAILABLE.
+//
+// What the host offers to a runtime is on the brokered connection of Init, whose `services` name it: "commands" is Commands.
 type RuntimeServer interface {
 	// Activate opens what the runtime keeps, and returns when its services can be called. FAILED_PRECONDITION if it is active.
 	Activate(context.Context, *ActivateRequest) (*ActivateResponse, error)
