@@ -34,13 +34,12 @@ func opened(t *testing.T) *Runtime {
 
 func services(t *testing.T) schema.Services { return opened(t).Services() }
 
-// TestRuntime holds the runtime to the contract. The groups that need memories are skipped, as is declared here.
+// TestRuntime holds the runtime to the contract. What is about memories is skipped, as is declared here.
 func TestRuntime(t *testing.T) {
 	hosttest.TestRuntime(t, hosttest.Offers(services, schema.ServiceAgents, schema.ServiceChat, schema.ServiceEvents))
 }
 
-// TestRuntimeWithMemory runs every check of the suite: those too that want a service of each kind, as callers get them. One
-// line is what it takes to offer memories.
+// TestRuntimeWithMemory runs every check, as callers get the services. One line is what it takes to offer memories.
 func TestRuntimeWithMemory(t *testing.T) {
 	hosttest.TestServices(t, func(t *testing.T) schema.Services {
 		r := opened(t)
@@ -48,6 +47,11 @@ func TestRuntimeWithMemory(t *testing.T) {
 		s.Memory = memories.New(r.store, nil, r.log)
 		return guard.New(s)
 	})
+}
+
+// TestRuntimeGuarded is TestRuntime as callers get the services, which is what the checks of errors are about.
+func TestRuntimeGuarded(t *testing.T) {
+	hosttest.TestServices(t, func(t *testing.T) schema.Services { return guard.New(services(t)) })
 }
 
 // TestRuntimeIsShort keeps the promise of the chapter for owners of runtimes.

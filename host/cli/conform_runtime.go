@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,7 @@ const localRuntime = "local"
 func (p *Program) conformRuntime() *cobra.Command {
 	var flags conformFlags
 	var block string
+	var without []string
 	c := &cobra.Command{
 		Use:   "runtime TARGET [-- ARGUMENT...]",
 		Short: "Hold a runtime to the contract",
@@ -33,13 +35,13 @@ reference runtime in this process; what follows -- are arguments of the program.
 itself, how its process ends, and how a host replaces it.
 
 It expects the agents nyx (skills programming, security) and aria (writing, empathy) to run in a new runtime. What a runtime
-does not offer is skipped. A runtime in Go is held to most of the checks by hosttest.TestRuntime, in ten lines.`,
+does not offer is skipped; a method or more that it does without is named by --without. A runtime in Go is held to most of the checks by hosttest.TestRuntime, in ten lines.`,
 		Example: `  stagehouse conform runtime local
   stagehouse conform runtime ./my-runtime --config block.json --junit report.xml
   stagehouse conform runtime local --run runtime/once --json -`,
 		Args: oneTarget,
 		RunE: func(c *cobra.Command, args []string) error {
-			groups, err := runtimeGroups(args[0], args[1:], block)
+			groups, err := runtimeGroups(args[0], args[1:], block, without)
 			if err != nil {
 				return err
 			}
@@ -47,17 +49,24 @@ does not offer is skipped. A runtime in Go is held to most of the checks by host
 		},
 	}
 	flags.register(c)
+	c.Flags().StringSliceVar(&without, "without", nil, "what it does without although it offers the service: "+strings.Join(services.Optional(), ", "))
 	c.Flags().StringVar(&block, "config", "", "the block of its configuration: JSON, or a file with it (default {})")
 	return c
 }
 
 // runtimeGroups returns the checks of a target.
-func runtimeGroups(target string, args []string, block string) ([]conform.Group, error) {
+func runtimeGroups(target string, args []string, block string, without []string) ([]conform.Group, error) {
+	for _, name := range without {
+		if !slices.Contains(services.Optional(), name) {
+			return nil, fmt.Errorf("conform runtime: --without %s: a runtime can do without %s", name, strings.Join(services.Optional(), ", "))
+		}
+	}
+	declared := services.Without(without...)
 	if target == localRuntime {
 		if block != "" || len(args) > 0 {
 			return nil, fmt.Errorf("conform runtime: %s is the reference runtime, which takes no arguments and no --config", localRuntime)
 		}
-		return servicesGroups(openLocal), nil
+		return servicesGroups(openLocal, declared), nil
 	}
 	spec, err := programTarget(target, args, "runtime")
 	if err != nil {
@@ -69,15 +78,15 @@ func runtimeGroups(target string, args []string, block string) ([]conform.Group,
 	open := func(ctx context.Context, dir string) (services.Opened, error) {
 		return plugin.OpenRuntime(ctx, spec, dir, plugin.WithLogger(slog.New(slog.DiscardHandler)), plugin.WithHostVersion(host.Version))
 	}
-	return slices.Concat(trial.Runtime{Spec: spec}.Groups(), servicesGroups(open)), nil
+	return slices.Concat(trial.Runtime{Spec: spec}.Groups(), servicesGroups(open, declared)), nil
 }
 
 // servicesGroups returns the checks of what a runtime offers: most of them with nothing in front of it that could cover up
 // for it, and those of the errors behind the guard, where callers meet it.
-func servicesGroups(open services.OpenIn) []conform.Group {
+func servicesGroups(open services.OpenIn, declared services.Option) []conform.Group {
 	bare := open.In()
 	guarded := func(t conform.T) schema.Services { return guard.New(bare(t)) }
-	return slices.Concat(services.Runtime(bare), services.Errors(guarded), services.Lasting(open))
+	return slices.Concat(services.Runtime(bare, declared), services.Errors(guarded, declared), services.Lasting(open, declared))
 }
 
 // openLocal opens the reference runtime.

@@ -15,26 +15,26 @@ import (
 
 // TestServices runs every check: the groups agents, chat, runs, once, memory, events and errors. It calls open once for each of
 // them; open returns the services of a runtime that nobody has used, as callers get them, which is with host/guard in
-// front, and cleans up with t.Cleanup. A group whose services are not offered is skipped. The names of the subtests are
+// front, and cleans up with t.Cleanup. What is about a service that is not offered is skipped. The names of the subtests are
 // stable.
-func TestServices(t *testing.T, open func(t *testing.T) schema.Services) {
+func TestServices(t *testing.T, open func(t *testing.T) schema.Services, opts ...Option) {
 	t.Helper()
-	TestRuntime(t, open)
-	conformtest.Run(t, services.Errors(adapt(open)))
+	TestRuntime(t, open, opts...)
+	conformtest.Run(t, services.Errors(adapt(open), opts...))
 }
 
 // TestRuntime is TestServices for a runtime with nothing in front of it: all groups but errors, which are about what the
 // guard refuses for every runtime.
-func TestRuntime(t *testing.T, open func(t *testing.T) schema.Services) {
+func TestRuntime(t *testing.T, open func(t *testing.T) schema.Services, opts ...Option) {
 	t.Helper()
-	conformtest.Run(t, services.Runtime(adapt(open)))
+	conformtest.Run(t, services.Runtime(adapt(open), opts...))
 }
 
 // TestLasting runs the checks of what is there after a runtime was closed and opened again, and of its closing: the group
 // lasting. open opens the runtime that keeps what it has in dir.
-func TestLasting(t *testing.T, open func(ctx context.Context, dir string) (host.Runtime, error)) {
+func TestLasting(t *testing.T, open func(ctx context.Context, dir string) (host.Runtime, error), opts ...Option) {
 	t.Helper()
-	conformtest.Run(t, services.Lasting(func(ctx context.Context, dir string) (services.Opened, error) { return open(ctx, dir) }))
+	conformtest.Run(t, services.Lasting(func(ctx context.Context, dir string) (services.Opened, error) { return open(ctx, dir) }, opts...))
 }
 
 // adapt gives open the test that the checks were given by conformtest.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/conform/services"
 )
 
 // Offers declares which services a runtime offers, for TestRuntime and TestServices: the checks fail where it offers others, or
@@ -20,3 +21,11 @@ func Offers(open func(t *testing.T) schema.Services, names ...string) func(t *te
 		return s
 	}
 }
+
+// Option changes which checks there are.
+type Option = services.Option
+
+// Without declares what a runtime does without although it offers the service, such as "agents.Create", or "lasting", what it
+// keeps beyond its end; services.Optional lists all. Checks that are about it are skipped, and say so. What is missing and is not
+// declared fails, and so does what is declared and there after all.
+func Without(names ...string) Option { return services.Without(names...) }

@@ -107,8 +107,10 @@ func agentsListPages(s *suite) {
 		s.Errorf("pages of one hold %v, one page holds %v", paged, all)
 	}
 	first := must1[schema.AgentPage](s)(s.Agents.List(ctx, schema.AgentQuery{Limit: 1}))
-	patch := schema.AgentPatch{Name: schema.Set(unique("renamed"))}
-	must1[schema.Agent](s)(s.Agents.Update(ctx, first.Agents[0].ID, patch))
+	if s.has(updateAgent) {
+		patch := schema.AgentPatch{Name: schema.Set(unique("renamed"))}
+		must1[schema.Agent](s)(s.Agents.Update(ctx, first.Agents[0].ID, patch))
+	}
 	rest := s.list(ctx, schema.AgentQuery{Limit: 1, Cursor: first.NextCursor})
 	if !slices.Equal(ids(rest), all[1:]) {
 		s.Errorf("after a change the later pages hold %v, want %v", ids(rest), all[1:])

@@ -168,6 +168,7 @@ func conversationDeleted(s *suite) {
 
 // conversationDeletedBusy tries until it meets a turn that is unfinished.
 func conversationDeletedBusy(s *suite) {
+	s.without(deleteConversation)
 	ctx := s.user()
 	s.whileBusy(ctx, func(holder schema.Accepted) bool {
 		s.must(s.Chat.DeleteConversation(ctx, holder.ConversationID, 0))

@@ -139,8 +139,8 @@ func (s *suite) readInPieces(ctx context.Context, since schema.Cursor, turns int
 // eventsSlow has a reader stop after its first event until much has happened. Then it sees all of it, or is told of a gap.
 func eventsSlow(s *suite) {
 	const turns = 200
-	ctx, since := s.user(), s.head()
-	first := s.mark()
+	ctx, first := s.user(), s.mark()
+	since := schema.Cursor{Epoch: s.head().Epoch, Seq: first - 1}
 	var got []schema.Event
 	gap := false
 	var to uint64
@@ -258,15 +258,15 @@ func eventsFilters(s *suite) {
 		want func(schema.Event) bool
 	}{
 		"types": {
-			schema.EventQuery{Types: []schema.EventType{schema.EventReply, schema.EventUpdated}},
-			func(e schema.Event) bool { return e.Type == schema.EventReply || e.Type == schema.EventUpdated },
+			schema.EventQuery{Types: []schema.EventType{schema.EventReply, s.markType()}},
+			func(e schema.Event) bool { return e.Type == schema.EventReply || e.Type == s.markType() },
 		},
 		"agents": {
 			schema.EventQuery{Agents: []string{aria, "nobody"}}, func(e schema.Event) bool { return e.AgentID == aria },
 		},
 		"both": {
-			schema.EventQuery{Agents: []string{nyx, aria}, Types: []schema.EventType{schema.EventUpdated}},
-			func(e schema.Event) bool { return e.Type == schema.EventUpdated },
+			schema.EventQuery{Agents: []string{nyx, aria}, Types: []schema.EventType{s.markType()}},
+			func(e schema.Event) bool { return e.Type == s.markType() },
 		},
 		"empty": {
 			schema.EventQuery{Agents: []string{}, Types: []schema.EventType{}}, func(schema.Event) bool { return true },

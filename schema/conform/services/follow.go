@@ -79,14 +79,28 @@ func (s *suite) between(ctx context.Context, q schema.EventQuery, to uint64) []s
 	return out
 }
 
+// markType is what mark makes happen.
+func (s *suite) markType() schema.EventType {
+	if s.has(updateAgent) {
+		return schema.EventUpdated
+	}
+	return schema.EventStatus
+}
+
 // mark makes something happen that everybody may see, and returns its place in the log.
 func (s *suite) mark() uint64 {
 	s.Helper()
 	since := s.head()
-	patch := schema.AgentPatch{Description: schema.Set(unique("mark"))}
-	must1[schema.Agent](s)(s.Agents.Update(s.admin(), aria, patch))
+	if s.has(updateAgent) {
+		patch := schema.AgentPatch{Description: schema.Set(unique("mark"))}
+		must1[schema.Agent](s)(s.Agents.Update(s.admin(), aria, patch))
+	} else {
+		must1[schema.Agent](s)(s.Agents.Stop(s.admin(), aria))
+		since = s.head()
+		s.start(aria)
+	}
 	var at uint64
-	q := schema.EventQuery{Since: since, Types: []schema.EventType{schema.EventUpdated}}
+	q := schema.EventQuery{Since: since, Agents: []string{aria}, Types: []schema.EventType{s.markType()}}
 	s.must(read(s.admin(), s.Events, q, func(e schema.Event) error {
 		at = e.Cursor.Seq
 		return errEnough

@@ -64,53 +64,73 @@ func (o *opened) close(t conform.T) {
 
 // Lasting returns the checks of what is there after a runtime was closed and opened again, and of its closing: the group
 // lasting. Every check has a runtime of its own.
-func Lasting(open OpenIn) []conform.Group {
+func Lasting(open OpenIn, opts ...Option) []conform.Group {
+	d := declaredBy(opts)
 	g := conform.Group{Name: "runtime/lasting"}
 	for _, c := range []struct {
 		name, expect, contract string
-		run                    func(conform.T, OpenIn)
+		keeps                  bool // is about what is there afterwards
+		run                    func(conform.T, keeper)
 	}{
-		{"acknowledged-is-kept", "what was acknowledged is there after the runtime was closed and opened", "schema.Chat.Send", lastingKept},
-		{"log-goes-on", "the event log goes on after it was closed: the same epoch, and a cursor of before leads on without a gap", "schema.Events.Subscribe", lastingLog},
-		{"once-is-kept", "what came of a request with a key is known after the runtime was closed and opened", "schema.Once", lastingOnce},
-		{"close-deadline", "a close does not take much longer than it may", "host.Runtime.Close", lastingDeadline},
-		{"close-ends-turns", "after a close every accepted turn has come to an end, and says why", "host.Runtime.Close", lastingTurns},
-		{"closed-refuses", "a runtime that is closed accepts nothing", "host.Runtime.Close", lastingClosed},
+		{"acknowledged-is-kept", "what was acknowledged is there after the runtime was closed and opened", "schema.Chat.Send", true, lastingKept},
+		{"log-goes-on", "the event log goes on after it was closed: the same epoch, and a cursor of before leads on without a gap", "schema.Events.Subscribe", true, lastingLog},
+		{"once-is-kept", "what came of a request with a key is known after the runtime was closed and opened", "schema.Once", true, lastingOnce},
+		{"close-deadline", "a close does not take much longer than it may", "host.Runtime.Close", false, lastingDeadline},
+		{"close-ends-turns", "after a close every accepted turn has come to an end, and says why", "host.Runtime.Close", true, lastingTurns},
+		{"closed-refuses", "a runtime that is closed accepts nothing", "host.Runtime.Close", false, lastingClosed},
 	} {
-		g.Checks = append(g.Checks, conform.Check{Name: c.name, Expect: c.expect, Contract: c.contract, Run: func(t conform.T) { c.run(t, open) }})
+		g.Checks = append(g.Checks, conform.Check{Name: c.name, Expect: c.expect, Contract: c.contract, Run: func(t conform.T) {
+			if c.keeps && !d.has(lasting) {
+				t.Skipf("it is declared to keep nothing beyond its end")
+			}
+			c.run(t, keeper{open, d})
+		}})
 	}
 	return []conform.Group{g}
 }
 
-// needs skips the check where a service is not offered.
-func (o *opened) needs(t conform.T) *suite {
-	t.Helper()
-	s := o.Services()
-	if s.Agents == nil || s.Chat == nil || s.Memory == nil || s.Events == nil {
-		t.Skipf("not all of the services agents, chat, memory and events are offered")
-	}
-	return &suite{T: t, Services: s}
+// keeper opens runtimes whose owner has declared something.
+type keeper struct {
+	OpenIn
+	declared
 }
 
-func lastingKept(t conform.T, open OpenIn) {
+// opened opens a runtime in a directory, and returns it and a check that is at work on it.
+func (k keeper) opened(t conform.T, dir string, needs ...string) (*opened, *suite) {
+	t.Helper()
+	o := k.in(t, dir)
+	k.verify(t, o.Services())
+	s := k.suite(t, o.Services())
+	s.needs(needs...)
+	return o, s
+}
+
+func lastingKept(t conform.T, k keeper) {
 	dir := t.TempDir()
-	o := open.in(t, dir)
-	s := o.needs(t)
+	o, s := k.opened(t, dir, schema.ServiceAgents, schema.ServiceChat)
 	user, admin := s.user(), s.admin()
 	turn := s.say(user, schema.SendRequest{AgentID: nyx, ConversationID: "kept", Message: "remember me"})
-	item := s.store(user, "kept content")
-	persona := unique("persona")
-	must1[schema.Agent](s)(s.Agents.Update(admin, nyx, schema.AgentPatch{Persona: schema.Set(persona)}))
+	var item schema.MemoryItem
+	if s.Memory != nil {
+		item = s.store(user, "kept content")
+	}
+	persona := ""
+	if s.has(updateAgent) {
+		persona = unique("persona")
+		must1[schema.Agent](s)(s.Agents.Update(admin, nyx, schema.AgentPatch{Persona: schema.Set(persona)}))
+	}
 	must1[schema.Agent](s)(s.Agents.Stop(admin, aria))
 	conversation := must1[schema.Conversation](s)(s.Chat.Conversation(user, schema.ConversationQuery{ID: "kept"}))
 	run := must1[schema.Run](s)(s.Chat.Run(user, turn.accepted.RunID))
 	o.close(t)
 
-	s = open.in(t, dir).needs(t)
+	_, s = k.opened(t, dir, schema.ServiceAgents, schema.ServiceChat)
 	s.must(equal(must1[schema.Conversation](s)(s.Chat.Conversation(user, schema.ConversationQuery{ID: "kept"})), conversation))
 	s.must(equal(must1[schema.Run](s)(s.Chat.Run(user, run.ID)), run))
-	s.must(equal(must1[schema.MemoryItem](s)(s.Memory.Get(user, nyx, item.ID)), item))
-	if a := must1[schema.Agent](s)(s.Agents.Get(admin, nyx)); a.Persona != persona || a.Status != schema.AgentRunning {
+	if s.Memory != nil {
+		s.must(equal(must1[schema.MemoryItem](s)(s.Memory.Get(user, nyx, item.ID)), item))
+	}
+	if a := must1[schema.Agent](s)(s.Agents.Get(admin, nyx)); persona != "" && a.Persona != persona || a.Status != schema.AgentRunning {
 		s.Errorf("the agent that ran is %+v, want the persona %s", a, persona)
 	}
 	if a := must1[schema.Agent](s)(s.Agents.Get(admin, aria)); a.Status != schema.AgentStopped {
@@ -118,15 +138,14 @@ func lastingKept(t conform.T, open OpenIn) {
 	}
 }
 
-func lastingLog(t conform.T, open OpenIn) {
+func lastingLog(t conform.T, k keeper) {
 	dir := t.TempDir()
-	o := open.in(t, dir)
-	s := o.needs(t)
+	o, s := k.opened(t, dir, schema.ServiceChat, schema.ServiceEvents)
 	ctx, since := s.user(), s.head()
 	before := s.say(ctx, schema.SendRequest{AgentID: nyx, Message: "hello"})
 	o.close(t)
 
-	s = open.in(t, dir).needs(t)
+	_, s = k.opened(t, dir, schema.ServiceChat, schema.ServiceEvents)
 	after := s.say(ctx, schema.SendRequest{AgentID: nyx, Message: "hello again"})
 	var got []schema.Event
 	for _, e := range s.between(ctx, schema.EventQuery{Since: since}, after.last().Cursor.Seq) {
@@ -140,22 +159,31 @@ func lastingLog(t conform.T, open OpenIn) {
 	s.must(equal(got, append(before.events, after.events...)))
 }
 
-func lastingOnce(t conform.T, open OpenIn) {
+func lastingOnce(t conform.T, k keeper) {
 	dir := t.TempDir()
-	o := open.in(t, dir)
-	s := o.needs(t)
+	o, s := k.opened(t, dir)
 	ctx, key := s.user(), onceKey("x")
-	m := schema.NewMemory{AgentID: nyx, Content: "once", Metadata: schema.Object{"n": json.Number("1")}}
 	first, _ := with(ctx, &key)
-	want := must1[schema.MemoryItem](s)(s.Memory.Store(first, m))
+	want := s.makesWhole(first)
 	o.close(t)
 
-	s = open.in(t, dir).needs(t)
+	_, s = k.opened(t, dir)
 	again, said := with(ctx, &key)
-	got := must1[schema.MemoryItem](s)(s.Memory.Store(again, m))
+	got := s.makesWhole(again)
 	if s.must(equal(got, want)); !said.Replayed() {
 		s.Errorf("the request is not told that it repeats an earlier one")
 	}
+}
+
+// makesWhole makes a memory, or has a turn where there are none, and returns all of it.
+func (s *suite) makesWhole(ctx context.Context) any {
+	s.Helper()
+	if s.Memory == nil {
+		s.needs(schema.ServiceChat)
+		return s.say(ctx, schema.SendRequest{AgentID: nyx, Message: "once"}).accepted
+	}
+	m := schema.NewMemory{AgentID: nyx, Content: "once", Metadata: schema.Object{"n": json.Number("1")}}
+	return must1[schema.MemoryItem](s)(s.Memory.Store(ctx, m))
 }
 
 // crowd has turns begin in one conversation, where they wait for each other, and returns their runs when all are accepted,
@@ -189,9 +217,8 @@ func (s *suite) crowd(ctx context.Context) (runs []string, ended *sync.WaitGroup
 	return runs, ended
 }
 
-func lastingDeadline(t conform.T, open OpenIn) {
-	o := open.in(t, t.TempDir())
-	s := o.needs(t)
+func lastingDeadline(t conform.T, k keeper) {
+	o, s := k.opened(t, t.TempDir(), schema.ServiceChat)
 	_, ended := s.crowd(s.user())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
@@ -207,10 +234,9 @@ func lastingDeadline(t conform.T, open OpenIn) {
 	ended.Wait() // a stream goes no further than its runtime
 }
 
-func lastingTurns(t conform.T, open OpenIn) {
+func lastingTurns(t conform.T, k keeper) {
 	dir := t.TempDir()
-	o := open.in(t, dir)
-	s := o.needs(t)
+	o, s := k.opened(t, dir, schema.ServiceChat)
 	user := s.user()
 	runs, ended := s.crowd(user)
 	o.once.Do(func() {
@@ -221,7 +247,7 @@ func lastingTurns(t conform.T, open OpenIn) {
 		}
 	})
 	ended.Wait()
-	s = open.in(t, dir).needs(t)
+	_, s = k.opened(t, dir, schema.ServiceChat)
 	for _, id := range runs {
 		run := must1[schema.Run](s)(s.Chat.Run(user, id))
 		if !run.Status.Terminal() || run.FinishedAt == nil || run.Status != schema.RunCompleted && run.Reason == "" {
@@ -230,13 +256,17 @@ func lastingTurns(t conform.T, open OpenIn) {
 	}
 }
 
-func lastingClosed(t conform.T, open OpenIn) {
-	o := open.in(t, t.TempDir())
-	s := o.needs(t)
+func lastingClosed(t conform.T, k keeper) {
+	o, s := k.opened(t, t.TempDir())
 	ctx := s.user()
 	o.close(t)
-	if _, err := s.Memory.Store(ctx, schema.NewMemory{AgentID: nyx, Content: "too late"}); err == nil {
-		s.Errorf("a closed runtime has stored a memory")
+	if s.Memory != nil {
+		if _, err := s.Memory.Store(ctx, schema.NewMemory{AgentID: nyx, Content: "too late"}); err == nil {
+			s.Errorf("a closed runtime has stored a memory")
+		}
+	}
+	if s.Chat == nil {
+		return
 	}
 	if turn, err := send(ctx, s.Chat, schema.SendRequest{AgentID: nyx, Message: "too late"}); err == nil || turn.accepted.RunID != "" {
 		s.Errorf("a closed runtime has accepted the turn %+v (%v)", turn.accepted, err)

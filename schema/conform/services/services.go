@@ -35,21 +35,22 @@ type check struct {
 }
 
 // Runtime returns the checks of a runtime with nothing in front of it: the groups agents, chat, runs, once, memory and
-// events. Each group has a runtime of its own, and is skipped where a service that it needs is not offered.
-func Runtime(open Open) []conform.Group {
+// events. Each group has a runtime of its own. A group, or a check, is skipped where a service that it needs is not offered.
+func Runtime(open Open, opts ...Option) []conform.Group {
+	d := declaredBy(opts)
 	return []conform.Group{
-		group(open, "agents", agentChecks(), schema.ServiceAgents),
-		group(open, "chat", chatChecks(), schema.ServiceChat, schema.ServiceAgents),
-		group(open, "runs", runChecks(), schema.ServiceChat),
-		group(open, "once", onceChecks(), schema.ServiceChat, schema.ServiceAgents, schema.ServiceMemory),
-		group(open, "memory", memoryChecks(), schema.ServiceMemory),
-		group(open, "events", eventChecks(), schema.ServiceEvents, schema.ServiceChat, schema.ServiceAgents),
+		d.group(open, "agents", agentChecks(), schema.ServiceAgents),
+		d.group(open, "chat", chatChecks(), schema.ServiceChat, schema.ServiceAgents),
+		d.group(open, "runs", runChecks(), schema.ServiceChat),
+		d.group(open, "once", onceChecks()),
+		d.group(open, "memory", memoryChecks(), schema.ServiceMemory),
+		d.group(open, "events", eventChecks(), schema.ServiceEvents, schema.ServiceChat, schema.ServiceAgents),
 	}
 }
 
 // Errors returns the checks of what a caller is refused, which is the guard's work: open returns services with host/guard in
 // front. They are the group errors.
-func Errors(open Open) []conform.Group {
+func Errors(open Open, opts ...Option) []conform.Group {
 	guarded := func(t conform.T) schema.Services {
 		s := open(t)
 		if s.Agents == nil {
@@ -60,24 +61,20 @@ func Errors(open Open) []conform.Group {
 		}
 		return s
 	}
-	all := []string{schema.ServiceAgents, schema.ServiceChat, schema.ServiceMemory, schema.ServiceEvents}
-	return []conform.Group{group(guarded, "errors", errorChecks(), all...)}
+	return []conform.Group{declaredBy(opts).group(guarded, "errors", errorChecks())}
 }
 
-func group(open Open, name string, checks []check, needs ...string) conform.Group {
+func (d declared) group(open Open, name string, checks []check, needs ...string) conform.Group {
 	var offered schema.Services
 	g := conform.Group{Name: "runtime/" + name, Setup: func(t conform.T) {
 		offered = open(t)
-		for _, name := range needs {
-			if !slices.Contains(offered.Names(), name) {
-				t.Skipf("service %s is not offered", name)
-			}
-		}
+		(&suite{T: t, Services: offered}).needs(needs...)
+		d.verify(t, offered)
 	}}
 	for _, c := range checks {
 		g.Checks = append(g.Checks, conform.Check{
 			Name: c.name, Expect: c.expect, Contract: c.contract,
-			Run: func(t conform.T) { c.run(&suite{T: t, Services: offered}) },
+			Run: func(t conform.T) { c.run(d.suite(t, offered)) },
 		})
 	}
 	return g
@@ -87,6 +84,7 @@ func group(open Open, name string, checks []check, needs ...string) conform.Grou
 type suite struct {
 	conform.T
 	schema.Services
+	declared
 }
 
 // as returns a context whose calls are made by principal with one scope, bounded by the patience of the check.
