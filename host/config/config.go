@@ -24,11 +24,16 @@ type Config struct {
 	Data       string          // directory of all state
 	LogLevel   slog.Level      // the least important line that is written
 	Events     Events          // how much of the event log is kept
-	Agents     json.RawMessage // the declared agents, a JSON array; nil = the runtime's own
+	Agents     json.RawMessage // the declared agents, a JSON array, those included that are files; nil = the runtime's own
+	AgentsDir  string          // absolute path of the folder of those files; "" = there is none
+	Unsound    []Unsound       // the files there that declare nothing because something is wrong with them
 	Runtime    *Extension      // the runtime, where it is a process of its own; nil = the host has one
 	Extensions []Extension     // by name
 
-	secrets scrubber
+	listed   []declaration // by the configuration; nil = it says nothing
+	starters []declaration // where it says nothing
+	files    []declaration // that are sound, or were
+	secrets  scrubber
 }
 
 // HasSecrets reports whether Scrub has anything to do.
@@ -72,6 +77,7 @@ type Sources struct {
 	Set      []string // path=value pairs of flags, such as extensions.api.port=3002; a value is JSON, or else text
 	Data     string   // --data; "" = not given
 	LogLevel string   // --log-level; "" = not given
+	Agents   string   // folder of the agents that are files; "" = "agents" beside File, or none if there is none
 }
 
 // A Checker asks an extension to check its block: plugin.Check, in production.
@@ -81,6 +87,7 @@ type Checker func(ctx context.Context, e Extension) (schema.CheckResult, error)
 type Loader struct {
 	BuiltIns map[string]Command // the extensions that the host's executable carries
 	Brains   []string           // the providers of brains that the runtime has; nil = nobody knows
+	Starters json.RawMessage    // the agents that the runtime has where a configuration has none: files add to them; nil = nobody knows
 	Check    Checker
 }
 
@@ -103,6 +110,9 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	cfg, more := l.decode(tree, s, append(slices.Clone(unresolved), problems...))
 	problems = append(problems, more...)
 	cfg.secrets = secrets
+	if err := l.readAgents(ctx, cfg, s); err != nil {
+		return nil, nil, err
+	}
 	holders := map[string]string{} // command → the extension that has it
 	for _, e := range cfg.blocks() {
 		found, err := l.checkExtension(ctx, e, holders)
@@ -117,6 +127,9 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	problems = append(problems, unresolved...)
 	nameSources(problems, settings)
 	problems = secrets.scrub(problems)
+	for _, u := range cfg.Unsound {
+		problems = append(problems, secrets.scrub(u.Problems)...)
+	}
 	problem.Sort(problems)
 	return cfg, problems, nil
 }

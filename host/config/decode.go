@@ -117,6 +117,7 @@ func (l Loader) decodeAgents(cfg *Config, tree map[string]any, known []schema.Pr
 	}
 	var problems []schema.Problem
 	seen := map[any]int{}
+	cfg.listed = []declaration{}
 	for i, a := range agents {
 		m, _ := a.(map[string]any)
 		problems = append(problems, l.checkBrain(m["brain"], problem.Pointer("agents", fmt.Sprint(i), "brain"))...)
@@ -134,12 +135,14 @@ func (l Loader) decodeAgents(cfg *Config, tree map[string]any, known []schema.Pr
 			continue
 		}
 		seen[id] = i
+		raw, err := json.Marshal(a)
+		if err != nil {
+			problems = append(problems, problem.Errorf(problem.Pointer("agents", fmt.Sprint(i)), "", "cannot be encoded: %v", err))
+			continue
+		}
+		cfg.listed = append(cfg.listed, declaration{place: problem.Pointer("agents", fmt.Sprint(i)), id: id, raw: raw})
 	}
-	raw, err := json.Marshal(agents)
-	if err != nil {
-		return append(problems, problem.Errorf("/agents", "", "cannot be encoded: %v", err))
-	}
-	cfg.Agents = raw
+	cfg.compose()
 	return problems
 }
 

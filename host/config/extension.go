@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/stagehouse/stagehouse/host/internal/strictjson"
 	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/problem"
@@ -115,7 +116,7 @@ func (e *Extension) checkBrain(b *schema.BrainInfo) []schema.Problem {
 }
 
 func (e *Extension) validate(configSchema json.RawMessage) ([]schema.Problem, error) {
-	block, err := decodeStrict(e.Block)
+	block, err := strictjson.Decode(e.Block)
 	if err != nil {
 		return nil, err
 	}

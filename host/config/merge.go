@@ -17,6 +17,7 @@ import (
 	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 
+	"github.com/stagehouse/stagehouse/host/internal/strictjson"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/problem"
 )
@@ -224,7 +225,7 @@ func literal(s string) string { return strings.ReplaceAll(s, "${", "$${") }
 
 // scalar reads a value as JSON where it is JSON, and as text where it is not.
 func scalar(s string) any {
-	v, err := decodeStrict([]byte(s))
+	v, err := strictjson.Decode([]byte(s))
 	if err != nil {
 		return s
 	}

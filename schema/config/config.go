@@ -1,5 +1,5 @@
-// Package config holds the JSON Schemas (2020-12) of the configuration: host.schema.json for the whole file, and
-// api.schema.json for the block of the API server, so that an editor can complete and check both.
+// Package config holds the JSON Schemas (2020-12) of the configuration: host.schema.json for the whole file,
+// api.schema.json for the block of the API server, and agent.schema.json for an agent that is a file of its own, so that an editor can complete and check them.
 package config
 
 import _ "embed"
@@ -14,3 +14,8 @@ var Host []byte
 //
 //go:embed api.schema.json
 var API []byte
+
+// Agent is the schema of a file in the folder agents; package host/character says what its keys mean.
+//
+//go:embed agent.schema.json
+var Agent []byte

@@ -37,6 +37,7 @@ type Turn struct {
 	Now       time.Time
 	Memory    Memory
 	Commands  Commands // what extensions let the agent do; nil = nothing
+	Policy    MemoryPolicy
 }
 
 // Memory is what the agent remembers and the principal of the turn may be told: its own and the shared ones.
@@ -45,6 +46,28 @@ type Memory interface {
 	Recall(ctx context.Context, text string, limit int) ([]schema.MemoryHit, error)
 	// Recent returns the newest memories, newest first.
 	Recent(ctx context.Context, limit int) ([]schema.MemoryItem, error)
+}
+
+// MemoryPolicy is what an agent may remember by itself. The zero policy lets it keep what it finds worth keeping, for good. The
+// runtime holds every brain to it; a brain that looks at it does not promise what will not be.
+type MemoryPolicy struct {
+	Remember        *bool   `json:"remember,omitempty"`        // false = nothing; nil = true
+	MaxPerTurn      int     `json:"maxPerTurn,omitempty"`      // memories of one turn; 0 = however many
+	ExpireAfterDays float64 `json:"expireAfterDays,omitempty"` // after which it forgets one; 0 = never
+}
+
+// May reports whether a memory may be kept in a turn that has kept n already.
+func (p MemoryPolicy) May(n int) bool {
+	return (p.Remember == nil || *p.Remember) && (p.MaxPerTurn == 0 || n < p.MaxPerTurn)
+}
+
+// Expiry returns when a memory of now is forgotten, nil = never.
+func (p MemoryPolicy) Expiry(now time.Time) *time.Time {
+	if p.ExpireAfterDays == 0 {
+		return nil
+	}
+	at := now.Add(time.Duration(p.ExpireAfterDays * float64(24*time.Hour))).UTC().Truncate(time.Microsecond)
+	return &at
 }
 
 // Commands is what extensions let the agent do, on behalf of the principal of the turn and with the scopes of its message: the
@@ -75,7 +98,7 @@ type Usage struct {
 }
 
 // Action is something that an agent does. With Store set, the runtime keeps that memory, adds its id to Result under "id",
-// and shows the action, all in one commit.
+// and shows the action, all in one commit. What the policy forbids is not kept: the result is {"stored": false} then, with a reason.
 type Action struct {
 	Name   string // such as "memory.recall"
 	Input  schema.Object
