@@ -42,8 +42,10 @@ func (s agents) bring(ctx context.Context, id, doing string, act func(ctx contex
 }
 
 func (s agents) start(ctx context.Context, id string) error {
+	over := make(chan struct{})
+	defer s.registry.release(id, over)
 	for {
-		began, err := s.beginStart(ctx, id)
+		began, err := s.beginStart(ctx, id, over)
 		switch {
 		case errors.Is(err, errJoin):
 			if err := s.join(ctx, id); err != nil {
@@ -58,7 +60,7 @@ func (s agents) start(ctx context.Context, id string) error {
 }
 
 // beginStart brings the agent to starting, and reports false if it runs already.
-func (s agents) beginStart(ctx context.Context, id string) (began bool, err error) {
+func (s agents) beginStart(ctx context.Context, id string, over chan struct{}) (began bool, err error) {
 	err = s.store.Update(ctx, func(tx store.Tx) error {
 		began = false
 		a, err := tx.Agent(id)
@@ -70,14 +72,13 @@ func (s agents) beginStart(ctx context.Context, id string) (began bool, err erro
 			return fault.Closing()
 		case a.Status == schema.AgentRunning:
 			return nil
-		case a.Status == schema.AgentStarting && s.registry.moving(id) != nil:
-			return errJoin
 		case a.Status == schema.AgentStopping:
 			return illegal(id, "started", a.Status)
+		case !s.registry.claim(id, over):
+			return errJoin
 		}
 		a.Desired = true
 		began = true
-		tx.OnCommit(func() { s.registry.beginMove(id) })
 		return s.setStatus(tx, a, schema.AgentStarting, "")
 	})
 	return began, err
@@ -90,7 +91,6 @@ func illegal(id, act string, is schema.AgentStatus) error {
 // finishStart makes the brain and brings the agent to running, or to failed with the reason. The brain is made while nothing
 // waits for it; if the agent was given another one meanwhile, that one is made.
 func (s agents) finishStart(ctx context.Context, id string) error {
-	defer s.registry.endMove(id)
 	making, cancel := s.starting(ctx)
 	defer cancel()
 	now, _ := s.registry.get(id, s.now())
@@ -140,8 +140,10 @@ func (s agents) Stop(ctx context.Context, id string) (schema.Agent, error) {
 }
 
 func (s agents) stop(ctx context.Context, id string) error {
+	over := make(chan struct{})
+	defer s.registry.release(id, over)
 	for {
-		began, err := s.beginStop(ctx, id)
+		began, err := s.beginStop(ctx, id, over)
 		switch {
 		case errors.Is(err, errJoin):
 			if err := s.join(ctx, id); err != nil {
@@ -156,7 +158,7 @@ func (s agents) stop(ctx context.Context, id string) error {
 }
 
 // beginStop brings the agent to stopping, or a failed one to stopped, and reports false if it is stopped then.
-func (s agents) beginStop(ctx context.Context, id string) (began bool, err error) {
+func (s agents) beginStop(ctx context.Context, id string, over chan struct{}) (began bool, err error) {
 	err = s.store.Update(ctx, func(tx store.Tx) error {
 		began = false
 		a, err := tx.Agent(id)
@@ -171,13 +173,11 @@ func (s agents) beginStop(ctx context.Context, id string) (began bool, err error
 			return s.setStatus(tx, a, schema.AgentStopped, "")
 		case schema.AgentStarting:
 			return illegal(id, "stopped", a.Status)
-		case schema.AgentStopping:
-			if s.registry.moving(id) != nil {
-				return errJoin
-			}
+		}
+		if !s.registry.claim(id, over) {
+			return errJoin
 		}
 		began = true
-		tx.OnCommit(func() { s.registry.beginMove(id) })
 		if err := s.setStatus(tx, a, schema.AgentStopping, ""); err != nil {
 			return err
 		}
@@ -188,7 +188,6 @@ func (s agents) beginStop(ctx context.Context, id string) (began bool, err error
 
 // finishStop waits for the brain to let go of its turns and brings the agent to stopped.
 func (s agents) finishStop(ctx context.Context, id string) error {
-	defer s.registry.endMove(id)
 	wait, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	if !s.chat.Released(wait, id) {

@@ -13,20 +13,22 @@ import (
 )
 
 // registry is what reads see of the agents: the committed state, and the brains of those that run. It is changed in the
-// commit hooks of the store only, so whoever has seen an event, or had an answer, sees the state that it tells of.
+// commit hooks of the store only, but for what is under way, so whoever has seen an event, or had an answer, sees the state that it tells of.
 type registry struct {
 	mu     sync.RWMutex
 	agents map[string]*entry
-	sorted []string // ids
+	sorted []string                 // ids
+	moves  map[string]chan struct{} // transitions under way, by agent
 }
 
 type entry struct {
-	kept   store.Agent
-	brain  brain.Brain   // nil unless the agent is running
-	moving chan struct{} // closed when the transition under way is over; nil if there is none
+	kept  store.Agent
+	brain brain.Brain // nil unless the agent is running
 }
 
-func newRegistry() *registry { return &registry{agents: map[string]*entry{}} }
+func newRegistry() *registry {
+	return &registry{agents: map[string]*entry{}, moves: map[string]chan struct{}{}}
+}
 
 // put makes a committed state visible. Emotions are changed by feel alone.
 func (g *registry) put(a store.Agent) {
@@ -82,21 +84,26 @@ func (g *registry) brain(id string) brain.Brain {
 	return nil
 }
 
-// beginMove marks a transition as under way. It does nothing to an agent that was deleted in the same commit.
-func (g *registry) beginMove(id string) {
+// claim marks a transition as under way, with a channel of its own that is closed when it is over. It reports false, and does
+// nothing, if another one is. It is called in the transaction that begins the transition, so that what comes after it in the same
+// commit sees it; whoever has claimed calls release, also where that transaction came to nothing.
+func (g *registry) claim(id string, over chan struct{}) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if e, ok := g.agents[id]; ok {
-		e.moving = make(chan struct{})
+	if other := g.moves[id]; other != nil && other != over {
+		return false
 	}
+	g.moves[id] = over
+	return true
 }
 
-func (g *registry) endMove(id string) {
+// release ends what claim has begun with that channel, if it has.
+func (g *registry) release(id string, over chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if e, ok := g.agents[id]; ok && e.moving != nil {
-		close(e.moving)
-		e.moving = nil
+	if g.moves[id] == over {
+		delete(g.moves, id)
+		close(over)
 	}
 }
 
@@ -104,8 +111,8 @@ func (g *registry) endMove(id string) {
 func (g *registry) moving(id string) <-chan struct{} {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	if e, ok := g.agents[id]; ok {
-		return e.moving
+	if over := g.moves[id]; over != nil {
+		return over
 	}
 	return nil
 }
