@@ -40,6 +40,7 @@ type Runtime struct {
 	makers   map[string]*maker // of brains, by provider
 	memory   *memories.Memory
 	commands atomic.Pointer[schema.Commands] // of extensions; nil = there are none
+	declare  sync.Mutex                      // held by one Declare at a time
 	closing  atomic.Bool
 	lifetime context.Context // of brains in the making: it ends when Close has given up on them
 	cutOff   context.CancelFunc

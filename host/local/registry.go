@@ -1,7 +1,9 @@
 package local
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -22,8 +24,9 @@ type registry struct {
 }
 
 type entry struct {
-	kept  store.Agent
-	brain brain.Brain // nil unless the agent is running
+	kept   store.Agent
+	policy brain.MemoryPolicy
+	brain  brain.Brain // nil unless the agent is running
 }
 
 func newRegistry() *registry {
@@ -36,10 +39,13 @@ func (g *registry) put(a store.Agent) {
 	defer g.mu.Unlock()
 	e, ok := g.agents[a.ID]
 	if !ok {
-		e = &entry{kept: a}
+		e = &entry{kept: a, policy: policyOf(a)}
 		g.agents[a.ID] = e
 		at, _ := slices.BinarySearch(g.sorted, a.ID)
 		g.sorted = slices.Insert(g.sorted, at, a.ID)
+	}
+	if !bytes.Equal(a.Declaration, e.kept.Declaration) {
+		e.policy = policyOf(a)
 	}
 	feeling, at := e.kept.Emotion, e.kept.EmotionAt
 	e.kept = a
@@ -82,6 +88,25 @@ func (g *registry) brain(id string) brain.Brain {
 		return a.brain
 	}
 	return nil
+}
+
+// policy returns what an agent may remember by itself.
+func (g *registry) policy(id string) brain.MemoryPolicy {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if a, ok := g.agents[id]; ok {
+		return a.policy
+	}
+	return brain.MemoryPolicy{}
+}
+
+// policyOf reads the policy out of the declaration of an agent.
+func policyOf(a store.Agent) brain.MemoryPolicy {
+	var spec AgentSpec
+	if a.Declaration == nil || json.Unmarshal(a.Declaration, &spec) != nil || spec.Memory == nil {
+		return brain.MemoryPolicy{} // what is kept was encoded here, and can be read
+	}
+	return *spec.Memory
 }
 
 // claim marks a transition as under way, with a channel of its own that is closed when it is over. It reports false, and does

@@ -21,7 +21,7 @@ func (r *Runtime) restore(ctx context.Context) (start []string, err error) {
 		if failed > 0 {
 			r.log.Warn("failed the turns that were unfinished when the host ended", "turns", failed)
 		}
-		if err := r.declare(tx); err != nil {
+		if err := r.declareAll(tx); err != nil {
 			return err
 		}
 		all, err := tx.Agents()
@@ -67,8 +67,8 @@ func (r *Runtime) settle(tx store.Tx, a store.Agent) error {
 	return nil
 }
 
-// declare merges the declared agents, and lets go of those that are not declared any more.
-func (r *Runtime) declare(tx store.Tx) error {
+// declareAll merges the declared agents, and lets go of those that are not declared any more.
+func (r *Runtime) declareAll(tx store.Tx) error {
 	declared := map[string]bool{}
 	for _, spec := range r.options.Agents {
 		declared[spec.ID] = true

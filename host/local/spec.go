@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -13,7 +14,7 @@ import (
 // AgentSpec declares an agent in the configuration. A field that is left out is empty; the name is the id then, and the
 // brain "builtin".
 //
-// A declaration is merged into what is kept each time the runtime opens: a field that was changed in the declaration since
+// A declaration is merged into what is kept when the runtime opens, and by Runtime.Declare: a field that was changed in the declaration since
 // the last time takes effect; all others stay as they are, whatever clients have changed them to.
 type AgentSpec struct {
 	ID          string        `json:"id"`
@@ -23,7 +24,9 @@ type AgentSpec struct {
 	Persona     string        `json:"persona,omitempty"`
 	Brain       schema.Brain  `json:"brain,omitzero"`
 	Metadata    schema.Object `json:"metadata,omitempty"`
-	Autostart   *bool         `json:"autostart,omitempty"` // nil = true. A client that stops or starts the agent has the last word.
+	// Memory is what it may remember by itself, as long as it is declared; clients do not change it. nil = all that its brain likes.
+	Memory    *brain.MemoryPolicy `json:"memory,omitempty"`
+	Autostart *bool               `json:"autostart,omitempty"` // nil = true. A client that stops or starts the agent has the last word.
 }
 
 // StarterAgents returns the agents that are there when none are declared.
@@ -63,6 +66,9 @@ func (s AgentSpec) normal() AgentSpec {
 	return s
 }
 
+// maxExpiryDays is as long as the configuration allows.
+const maxExpiryDays = 36500
+
 // validateSpecs returns one CodeInvalidArgument error that names everything that is wrong with the declarations.
 func validateSpecs(specs []AgentSpec) error {
 	var fields []schema.FieldError
@@ -77,6 +83,10 @@ func validateSpecs(specs []AgentSpec) error {
 			fields = append(fields, schema.FieldError{Location: at + "/id", Message: fmt.Sprintf("%q is declared twice", s.ID)})
 		}
 		seen[s.ID] = true
+		if m := s.Memory; m != nil && (m.MaxPerTurn < 0 || !(m.ExpireAfterDays >= 0 && m.ExpireAfterDays <= maxExpiryDays)) {
+			fields = append(fields, schema.FieldError{Location: at + "/memory", Message: fmt.Sprintf(
+				"maxPerTurn must not be negative, and expireAfterDays be from 0 to %d", maxExpiryDays)})
+		}
 		s = s.normal()
 		err := schema.AsError(schema.AgentPatch{
 			Name: schema.Set(s.Name), Description: schema.Set(s.Description), Skills: schema.Set(s.Skills),

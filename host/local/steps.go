@@ -50,17 +50,23 @@ func (p *performance) feel(e schema.Emotion) error {
 	})
 }
 
-// act keeps an action, and the memory that it makes, in one commit.
+// act keeps an action, and the memory that it makes where the agent may remember it, in one commit.
 func (p *performance) act(a brain.Action) error {
 	payload := schema.Action{Action: a.Name, Input: orEmpty(a.Input), Result: orEmpty(a.Result)}
 	var item *schema.MemoryItem
-	if a.Store != nil {
+	switch {
+	case a.Store == nil:
+	case !p.policy.May(p.kept):
+		payload.Result = schema.Object{"stored": false, "reason": "the agent's memory policy"}
+	default:
+		now := p.now()
 		item = &schema.MemoryItem{
 			ID: p.memory.NewID(), AgentID: p.turn.Run.AgentID, Principal: p.turn.Run.Principal,
-			Content: clip(text(a.Store.Content), schema.MaxMemoryBytes), Metadata: a.Store.Metadata, CreatedAt: p.now(),
-			Tags: []string{}, Importance: schema.DefaultImportance,
+			Content: clip(text(a.Store.Content), schema.MaxMemoryBytes), Metadata: a.Store.Metadata, CreatedAt: now,
+			Tags: []string{}, Importance: schema.DefaultImportance, ExpiresAt: p.policy.Expiry(now),
 		}
 		payload.Result["id"] = item.ID
+		p.kept++
 	}
 	return p.turn.Keep(func(tx store.Tx) error {
 		if item != nil {

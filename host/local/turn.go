@@ -18,9 +18,11 @@ const (
 // performance is a brain at work on a turn.
 type performance struct {
 	*Runtime
-	turn  *turns.Turn
-	calls atomic.Int64 // of commands
-	feels schema.Emotion
+	turn   *turns.Turn
+	calls  atomic.Int64 // of commands
+	feels  schema.Emotion
+	policy brain.MemoryPolicy // as it was when the turn began
+	kept   int                // memories of this turn
 }
 
 // work answers a turn by the brain of its agent. It implements turns.Work.
@@ -53,7 +55,7 @@ func (p *performance) prepare(ctx context.Context) (brain.Turn, error) {
 	if !ok {
 		return brain.Turn{}, fault.NotFound("agent", run.AgentID)
 	}
-	p.feels = a.Emotion
+	p.feels, p.policy = a.Emotion, p.registry.policy(run.AgentID)
 	history, err := p.turn.History(ctx)
 	if err != nil {
 		return brain.Turn{}, err
@@ -62,5 +64,6 @@ func (p *performance) prepare(ctx context.Context) (brain.Turn, error) {
 		Agent: a, Principal: run.Principal, Message: p.turn.Message, History: history, Context: p.turn.Context, Now: now,
 		Memory:   recall{p.store, run.AgentID, run.Principal, p.now},
 		Commands: p.extensionCommands(),
+		Policy:   p.policy,
 	}, nil
 }

@@ -39,7 +39,11 @@ func (m *mind) introduce() string {
 	if len(a.Skills) > 0 {
 		about += " My fields are " + join(a.Skills) + "."
 	}
-	return about + " " + noModel + ": I remember what you tell me, find it again when you ask, and say so when I do not know. " + m.say(lineGoOn)
+	can := "I remember what you tell me, find it again when you ask, and say so when I do not know. "
+	if !m.turn.Policy.May(0) {
+		can = "I keep nothing of what you tell me beyond this conversation, and say so when I do not know. "
+	}
+	return about + " " + noModel + ": " + can + m.say(lineGoOn)
 }
 
 func (m *mind) mood() string {

@@ -132,11 +132,16 @@ func (m *mind) answer(u understanding) string {
 
 // keep has the runtime store what was told, and says what it understood.
 func (m *mind) keep(told []fact) string {
-	var kept, known []string
+	var kept, known, left []string
 	for _, f := range told {
 		if m.knows(f.content) {
 			m.think("I remember that already: “%s”.", f.content)
 			known = append(known, toSecondPerson(f.content))
+			continue
+		}
+		if !m.turn.Policy.May(len(kept)) {
+			m.think("I may not keep this: “%s”.", f.content)
+			left = append(left, toSecondPerson(f.content))
 			continue
 		}
 		m.think("This is worth keeping: “%s”, because %s.", f.content, f.because)
@@ -154,6 +159,9 @@ func (m *mind) keep(told []fact) string {
 	}
 	if len(known) > 0 {
 		out = append(out, m.say(lineKnown, join(known)))
+	}
+	if len(left) > 0 {
+		out = append(out, m.say(lineNotKept, join(left)))
 	}
 	return strings.Join(out, " ")
 }

@@ -48,6 +48,7 @@ type talk struct {
 	shelf   shelf
 	history []schema.Message
 	now     time.Time
+	policy  brain.MemoryPolicy
 }
 
 func newTalk(t *testing.T, id string) *talk {
@@ -74,7 +75,7 @@ func (k *talk) say(text string) heard {
 	k.t.Helper()
 	k.now = k.now.Add(time.Second)
 	turn := brain.Turn{
-		Agent: k.agent, Principal: "alice", Now: k.now, Memory: &k.shelf, History: k.history,
+		Agent: k.agent, Principal: "alice", Now: k.now, Memory: &k.shelf, History: k.history, Policy: k.policy,
 		Message: schema.Message{Role: schema.RoleUser, Content: text, CreatedAt: k.now},
 	}
 	var h heard
@@ -107,6 +108,35 @@ func (k *talk) say(text string) heard {
 	k.agent.Emotion = *h.emotion
 	k.history = append(k.history, turn.Message, schema.Message{Role: schema.RoleAgent, Content: h.reply, CreatedAt: k.now})
 	return h
+}
+
+// TestPolicy: it keeps no more than it may, and promises nothing else.
+func TestPolicy(t *testing.T) {
+	k := newTalk(t, "aria")
+	k.policy = brain.MemoryPolicy{MaxPerTurn: 1}
+	if h := k.say("My name is Alice. I like tea."); len(h.actions) != 1 || !strings.Contains(h.reply, "tell me again later: you like tea") {
+		t.Errorf("it does %+v and says %q", h.actions, h.reply)
+	}
+	if h := k.say("I like tea."); len(h.actions) != 1 {
+		t.Errorf("the next turn has %+v", h.actions)
+	}
+	no := false
+	k = newTalk(t, "aria")
+	k.policy = brain.MemoryPolicy{Remember: &no}
+	for _, text := range []string{
+		"Who are you?", "My name is Alice.", "Please remember that I like tea.", "What do you know about me?", "What is a heron?",
+		"Forget my name.", "The weather is grey today.", "Write me a poem.", "Bye!",
+	} {
+		h := k.say(text)
+		if len(h.actions) > 0 && h.actions[0].Store != nil {
+			t.Errorf("%q: it keeps %+v", text, h.actions)
+		}
+		for _, promise := range []string{"I will remember", "I will keep", "I will know next time", "remember that …", "I can remember", "for good", "I remember what"} {
+			if strings.Contains(h.reply, promise) {
+				t.Errorf("%q: it says %q", text, h.reply)
+			}
+		}
+	}
 }
 
 // TestTalks holds conversations line by line: what is said, and what the answer must and must not have in it.
