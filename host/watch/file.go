@@ -32,6 +32,7 @@ type digest [sha256.Size]byte
 // mark is what a look sees: enough to tell whether the next one sees the same.
 type mark struct {
 	info  fs.FileInfo
+	read  bool   // small is something
 	small digest // of the content, where that is small
 }
 
@@ -100,28 +101,34 @@ func (f *file) miss(log *slog.Logger, err error) {
 	log.Warn("a file that is watched cannot be read; everything goes on as it is until it is back", "path", f.path, "error", err.Error())
 }
 
-func (f *file) mark() (mark, error) {
-	info, err := os.Stat(f.path)
+func (f *file) mark() (mark, error) { return markOf(f.path, smallFile) }
+
+// markOf looks at a file, and reads it if it has no more bytes than small.
+func markOf(path string, small int64) (mark, error) {
+	info, err := os.Stat(path)
 	if err != nil {
 		return mark{}, err
 	}
 	if !info.Mode().IsRegular() { // to open a pipe would wait for its writer
-		return mark{}, &fs.PathError{Op: "read", Path: f.path, Err: errors.New("not a regular file")}
+		return mark{}, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
 	}
 	m := mark{info: info}
-	if info.Size() > smallFile {
+	if info.Size() > small {
 		return m, nil
 	}
-	m.small, err = sum(f.path)
+	m.small, err = sum(path)
+	m.read = err == nil
 	return m, err
 }
 
 // digest returns what the content is known by.
-func (f *file) digest(m mark) (digest, error) {
-	if m.info.Size() <= smallFile {
+func (f *file) digest(m mark) (digest, error) { return m.digest(f.path) }
+
+func (m mark) digest(path string) (digest, error) {
+	if m.read {
 		return m.small, nil
 	}
-	return sum(f.path)
+	return sum(path)
 }
 
 func sum(path string) (digest, error) {
@@ -136,3 +143,5 @@ func sum(path string) (digest, error) {
 	}
 	return digest(hash.Sum(nil)), nil
 }
+
+func (f *file) at() string { return f.path }

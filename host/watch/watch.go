@@ -15,14 +15,21 @@ import (
 // Interval is how often Run looks. A change is told after two looks at the latest, so after half a second.
 const Interval = 250 * time.Millisecond
 
-// Watcher looks at files. Its methods are safe for concurrent use.
+// Watcher looks at files, and at folders of files. Its methods are safe for concurrent use.
 type Watcher struct {
-	mu    sync.Mutex
-	files map[string]*file // by absolute path
+	mu     sync.Mutex
+	things map[string]thing // by absolute path
+}
+
+// thing is a file or a folder.
+type thing interface {
+	// look reports whether the content has become another one, which is taken as known from then on.
+	look(log *slog.Logger) bool
+	at() string
 }
 
 // New returns a watcher of no files.
-func New() *Watcher { return &Watcher{files: map[string]*file{}} }
+func New() *Watcher { return &Watcher{things: map[string]thing{}} }
 
 // Seen says that somebody is about to use the content that a file has now: it is watched from here on, and told when its
 // content becomes another one. Call it before the file is read, so that no change is missed; one that comes in between is
@@ -31,15 +38,26 @@ func (w *Watcher) Seen(path string) {
 	path = absolute(path)
 	f := &file{path: path}
 	w.mu.Lock()
-	before := w.files[path]
+	before, _ := w.things[path].(*file)
 	w.mu.Unlock()
 	f.begin(before) // may be a while for a large program, and holds nobody up
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.files[path] = f
+	w.things[path] = f
 }
 
-// Only forgets every file but those.
+// SeenFolder is Seen for the files of a folder whose names count, but not for those of folders in it: a change is one of what
+// they have in them, one more, or one less. A folder that is not there has no files.
+func (w *Watcher) SeenFolder(path string, counts func(name string) bool) {
+	path = absolute(path)
+	f := &folder{path: path, counts: counts}
+	f.begin()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.things[path] = f
+}
+
+// Only forgets every file and folder but those.
 func (w *Watcher) Only(paths ...string) {
 	keep := map[string]bool{}
 	for _, p := range paths {
@@ -47,31 +65,31 @@ func (w *Watcher) Only(paths ...string) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	maps.DeleteFunc(w.files, func(path string, _ *file) bool { return !keep[path] })
+	maps.DeleteFunc(w.things, func(path string, _ thing) bool { return !keep[path] })
 }
 
-// Look looks at every file once and returns the absolute paths of those that have changed, sorted. A change counts when two
+// Look looks at everything once and returns the absolute paths of the files and folders that have changed, sorted. A change counts when two
 // looks in a row have seen the same, so that a file which is being written is left alone, and only if the content is
 // another one. A file that is gone or cannot be read has not changed; log is told once.
 func (w *Watcher) Look(log *slog.Logger) []string {
 	w.mu.Lock()
-	files := slices.Collect(maps.Values(w.files))
+	things := slices.Collect(maps.Values(w.things))
 	w.mu.Unlock()
 	var changed []string
-	for _, f := range files {
-		if f.look(log) && w.watches(f) {
-			changed = append(changed, f.path)
+	for _, t := range things {
+		if t.look(log) && w.watches(t) {
+			changed = append(changed, t.at())
 		}
 	}
 	slices.Sort(changed)
 	return changed
 }
 
-// watches reports whether nobody has called Seen or Only while f was looked at.
-func (w *Watcher) watches(f *file) bool {
+// watches reports whether nobody has called Seen or Only while t was looked at.
+func (w *Watcher) watches(t thing) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.files[f.path] == f
+	return w.things[t.at()] == t
 }
 
 // Run looks every Interval until ctx is done, and calls changed with what Look returns if that is anything. The next look
