@@ -55,6 +55,7 @@ func (e *ConfigError) extension() string {
 // Failure is one reason why a reload did not do all that it was to do.
 type Failure struct {
 	Extension  string       `json:"extension,omitempty"`  // "" = about none in particular
+	Agent      string       `json:"agent,omitempty"`      // its id, or the pointer to its file; "" = about none
 	Generation uint64       `json:"generation,omitempty"` // that failed; 0 = it did not come to that
 	Phase      plugin.Phase `json:"phase,omitempty"`
 	Cause      string       `json:"cause"`
@@ -87,7 +88,15 @@ func (h *Host) failures(err error) []Failure {
 func failure(err error) Failure {
 	var start *plugin.StartError
 	var cfg *ConfigError
+	var unsound *AgentError
+	var agent interface{ AgentID() string }
 	switch {
+	case errors.As(err, &unsound):
+		f := failure(unsound.Err)
+		f.Agent, f.Extension = unsound.Place, ""
+		return f
+	case errors.As(err, &agent):
+		return Failure{Agent: agent.AgentID(), Cause: err.Error(), Next: "do what the cause says, then reload"}
 	case errors.As(err, &start):
 		return Failure{
 			Extension: start.Extension, Generation: start.Generation, Phase: start.Phase,
@@ -121,7 +130,7 @@ func (h *Host) told(err error) error {
 func (f Failure) attrs() []any {
 	var attrs []any
 	for _, a := range []slog.Attr{
-		slog.String("extension", f.Extension), slog.Uint64("generation", f.Generation), slog.String("phase", string(f.Phase)),
+		slog.String("extension", f.Extension), slog.String("agent", f.Agent), slog.Uint64("generation", f.Generation), slog.String("phase", string(f.Phase)),
 		slog.String("cause", f.Cause), slog.String("next", f.Next), slog.Uint64("serving", f.Serving),
 	} {
 		if !a.Value.Equal(slog.StringValue("")) && !a.Value.Equal(slog.Uint64Value(0)) {

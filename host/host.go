@@ -71,6 +71,7 @@ type Host struct {
 	running   map[string]plugin.Spec // what runs, or should; guarded by reloading
 	failed    map[string]plugin.Spec // what was tried last and did not come up; guarded by reloading
 	closed    bool                   // guarded by reloading
+	declared  *config.Config         // whose agents were declared last; guarded by reloading
 	untold    string                 // what was last said to need a restart; guarded by reloading
 
 	mu     sync.Mutex
@@ -101,8 +102,8 @@ func WithIdentity(i schema.Identity) Option { return func(o *options) { o.identi
 // WithSource has Reload read the configuration from s. Default: it goes on with the one of New.
 func WithSource(s Source) Option { return func(o *options) { o.source = s } }
 
-// WithWatcher has Watch look at w, which has seen the configuration file before that was read; the host adds the programs of
-// the extensions. Default: a watcher that sees the file in New, and misses what was changed between the reading and that.
+// WithWatcher has Watch look at w, which has seen the configuration file, and the folder of agents, before they were read; the host adds the programs of
+// the extensions. Default: a watcher that sees them in New, and misses what was changed between the reading and that.
 func WithWatcher(w *watch.Watcher) Option { return func(o *options) { o.files = w } }
 
 // WithReloadHook has each Reload call begin before it reads anything, and what that returns when it has done everything.
@@ -122,15 +123,16 @@ func newHost(cfg *config.Config, data *DataDir, opts []Option) (*Host, options) 
 	for _, opt := range opts {
 		opt(&o)
 	}
-	if o.files == nil {
+	fresh := o.files == nil
+	if fresh {
 		o.files = watch.New()
-		if cfg.File != "" {
-			o.files.Seen(cfg.File)
-		}
 	}
 	h := &Host{
-		cfg: cfg, source: o.source, data: data, files: o.files, tails: logging.NewTails(), around: o.around,
+		cfg: cfg, declared: cfg, source: o.source, data: data, files: o.files, tails: logging.NewTails(), around: o.around,
 		running: map[string]plugin.Spec{}, failed: map[string]plugin.Spec{}, absent: map[string]plugin.Status{},
+	}
+	if fresh {
+		h.see(cfg)
 	}
 	h.know(cfg)
 	h.log = slog.New(logging.Scrubbed(h.tails.Handler(o.log.Handler()), h.Scrub))

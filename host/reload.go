@@ -29,7 +29,8 @@ const stopSlack = 5 * time.Second
 // the others are not kept from anything, and the error says so; the next Reload tries again. A Reload that begins while
 // another one is under way takes its place, with its names: that one ends with plugin.ErrSuperseded.
 //
-// Agents and everything else outside of extensions are what they were when the host started.
+// The agents that the configuration declares, in its list and in files of their own, are declared to a runtime that is a Declarer.
+// A file that is unsound goes on declaring what it did, and the error says so. Everything else is what it was when the host started.
 func (h *Host) Reload(ctx context.Context, names ...string) error { return h.reload(ctx, names, names) }
 
 // reload reloads the extensions named. Those of them that are not enabled are an error where they are in must.
@@ -52,6 +53,9 @@ func (h *Host) reload(ctx context.Context, names, must []string) error {
 		}
 	}
 	err = h.apply(t, cfg)
+	if t.ctx.Err() == nil {
+		err = errors.Join(err, h.declare(t.ctx, cfg))
+	}
 	if publish := h.publish(); publish != nil {
 		err = errors.Join(err, publish)
 	}
@@ -63,9 +67,7 @@ func (h *Host) read(ctx context.Context) (*config.Config, error) {
 	if h.source == nil {
 		return h.cfg, nil
 	}
-	if h.cfg.File != "" {
-		h.files.Seen(h.cfg.File)
-	}
+	h.see(h.cfg)
 	cfg, err := h.source(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
@@ -78,8 +80,9 @@ func (h *Host) read(ctx context.Context) (*config.Config, error) {
 // tellRestart says once what of a configuration has to wait for the host to be started anew. h.reloading is held.
 func (h *Host) tellRestart(cfg *config.Config) {
 	var keys []string
+	_, declares := h.runtime.(Declarer)
 	for key, same := range map[string]bool{
-		"agents": bytes.Equal(cfg.Agents, h.cfg.Agents), "data": cfg.Data == h.cfg.Data,
+		"agents": declares || bytes.Equal(cfg.Agents, h.cfg.Agents), "data": cfg.Data == h.cfg.Data,
 		"events": cfg.Events == h.cfg.Events, "runtime": (cfg.Runtime == nil) == (h.process == nil), "logLevel": cfg.LogLevel == h.cfg.LogLevel,
 	} {
 		if !same {
@@ -178,7 +181,7 @@ func (h *Host) apply(t *turn, cfg *config.Config) error {
 // want takes note of the processes of cfg, and returns how they are to be run.
 func (h *Host) want(cfg *config.Config) map[string]plugin.Spec {
 	wanted := map[string]plugin.Spec{}
-	keep := []string{cfg.File}
+	keep := []string{cfg.File, cfg.AgentsDir}
 	for _, s := range h.specs(cfg) {
 		wanted[s.Name] = s
 		keep = append(keep, s.Path)

@@ -14,7 +14,7 @@ import (
 // maxReloads is how many reloads Watch has under way: each takes the place of the one before, which may take a moment.
 const maxReloads = 8
 
-// Watch reloads when the configuration file becomes another one, when the program of an extension that is not built in
+// Watch reloads when the configuration file or a file of an agent becomes another one, when the program of an extension that is not built in
 // does, and whenever asked says so, until ctx is done. It returns when that is over. What becomes of a reload is in the log;
 // one that fails changes nothing, and is tried again at the next change.
 //

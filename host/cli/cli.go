@@ -6,6 +6,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -152,7 +153,11 @@ func (p *Program) loader() (config.Loader, error) {
 	for name := range p.BuiltIns {
 		builtIns[name] = config.Command{Path: self, Args: []string{"extension", name}, BuiltIn: true}
 	}
-	return config.Loader{BuiltIns: builtIns, Brains: []string{local.BuiltinBrain}, Check: host.Check}, nil
+	starters, err := json.Marshal(local.StarterAgents())
+	if err != nil {
+		return config.Loader{}, fmt.Errorf("encode the starter agents: %w", err)
+	}
+	return config.Loader{BuiltIns: builtIns, Brains: []string{local.BuiltinBrain}, Starters: starters, Check: host.Check}, nil
 }
 
 // self returns how a person calls this program.

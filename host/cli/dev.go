@@ -48,7 +48,7 @@ The configuration is stagehouse.json in DIR, if there is one and --config names 
 // that the bench does is to put another one there.
 func (p *Program) dev(ctx context.Context, dir string, sources config.Sources) error {
 	if _, err := os.Stat(filepath.Join(dir, "stagehouse.json")); err == nil && sources.File == "" {
-		sources.File = filepath.Join(dir, "stagehouse.json")
+		sources.File, sources.Agents = filepath.Join(dir, "stagehouse.json"), "" // which are beside it
 	}
 	out, err := os.MkdirTemp("", "stagehouse-dev-")
 	if err != nil {

@@ -172,10 +172,15 @@ func failureText(f host.Failure) string {
 	if f.Extension != "" {
 		what = "extension " + f.Extension + " was not reloaded"
 	}
+	if f.Agent != "" {
+		what = "agent " + f.Agent + " is not what is declared"
+	}
 	fmt.Fprintf(&b, "stagehouse: %s", what)
 	switch {
 	case f.Serving > 0:
 		fmt.Fprintf(&b, "; generation %d goes on serving", f.Serving)
+	case f.Agent != "":
+		b.WriteString("; if it was there, it goes on as it was")
 	case f.Extension != "":
 		b.WriteString("; it does not serve")
 	}

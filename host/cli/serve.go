@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/stagehouse/stagehouse/host"
+	"github.com/stagehouse/stagehouse/host/character"
 	"github.com/stagehouse/stagehouse/host/config"
 	"github.com/stagehouse/stagehouse/host/systemd"
 	"github.com/stagehouse/stagehouse/host/watch"
@@ -40,6 +41,9 @@ func newService(loader config.Loader, sources config.Sources) *service {
 	if sources.File != "" {
 		s.files.Seen(sources.File)
 	}
+	if dir := sources.Folder(); dir != "" {
+		s.files.SeenFolder(dir, character.IsFile)
+	}
 	signal.Notify(s.hangups, syscall.SIGHUP)
 	return s
 }
@@ -64,6 +68,9 @@ func (s *service) load(ctx context.Context, log *slog.Logger) (*config.Config, e
 	cfg, problems, err := s.loader.Load(ctx, s.sources)
 	if err != nil {
 		return nil, err
+	}
+	if cfg != nil { // what is wrong with a single agent is told by the host, which goes on with it as it was
+		problems = cfg.Without(problems)
 	}
 	if problem.Fatal(problems) {
 		return nil, &host.ConfigError{File: s.sources.File, Problems: slices.DeleteFunc(problems, isWarning)}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stagehouse/stagehouse/host/character"
 	"github.com/stagehouse/stagehouse/host/config"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/problem"
@@ -30,7 +31,11 @@ func (p *Program) sources(common *commonFlags, f *configFlags) config.Sources {
 	if file == "" {
 		file = p.env("STAGEHOUSE_CONFIG")
 	}
-	return config.Sources{File: file, Env: p.Environ, Set: f.set, Data: common.data, LogLevel: f.logLevel}
+	s := config.Sources{File: file, Env: p.Environ, Set: f.set, Data: common.data, LogLevel: f.logLevel}
+	if file == "" {
+		s.Agents = character.Folder // as plugins without a file, in the working directory
+	}
+	return s
 }
 
 func (p *Program) validateCommand(common *commonFlags) *cobra.Command {

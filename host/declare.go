@@ -1,0 +1,47 @@
+package host
+
+import (
+	"context"
+	"errors"
+
+	"github.com/stagehouse/stagehouse/host/character"
+	"github.com/stagehouse/stagehouse/host/config"
+)
+
+// AgentError says that the file of an agent is unsound, so that the agent is what it was, if it was there.
+type AgentError struct {
+	Place string // pointer to the file; see character.Place
+	Err   error  // a *ConfigError
+}
+
+func (e *AgentError) Error() string { return e.Err.Error() }
+
+func (e *AgentError) Unwrap() error { return e.Err }
+
+// see takes the configuration file and the files of agents as they are now for known.
+func (h *Host) see(cfg *config.Config) {
+	if cfg.File != "" {
+		h.files.Seen(cfg.File)
+	}
+	if cfg.AgentsDir != "" {
+		h.files.SeenFolder(cfg.AgentsDir, character.IsFile)
+	}
+}
+
+// declare tells the runtime which agents cfg declares. h.reloading is held.
+func (h *Host) declare(ctx context.Context, cfg *config.Config) error {
+	var errs []error
+	for _, u := range cfg.Unsound {
+		place := character.Place(u.Name, "")
+		if u.Name == "" {
+			place = "/" + character.Folder
+		}
+		errs = append(errs, &AgentError{place, &ConfigError{File: cfg.File, Problems: u.Problems}})
+	}
+	if d, ok := h.runtime.(Declarer); ok {
+		cfg.Keep(h.declared)
+		h.declared = cfg
+		errs = append(errs, d.DeclareAgents(ctx, cfg.Agents))
+	}
+	return errors.Join(errs...)
+}
