@@ -18,7 +18,7 @@ func (p *Program) newCommand() *cobra.Command {
 		Short: "Make the beginning of something",
 		Long:  "new makes the beginning of something that you go on with.",
 	}
-	return group(c, p.newExtensionCommand())
+	return group(c, p.newAgentCommand(), p.newExtensionCommand())
 }
 
 func (p *Program) newExtensionCommand() *cobra.Command {
