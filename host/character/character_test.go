@@ -90,6 +90,20 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// TestTheDocs: the agent in the documentation is one.
+func TestTheDocs(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, chapter, _ := strings.Cut(string(text), "### Agents as files")
+	_, block, _ := strings.Cut(chapter, "```json\n")
+	block, _, found := strings.Cut(block, "```")
+	if c := parse(t, block); !found || c.Name != "Luna" || c.Memory.MaxPerTurn != 3 {
+		t.Errorf("it is %+v", c)
+	}
+}
+
 // TestText: what is written is read as it was.
 func TestText(t *testing.T) {
 	c := parse(t, `{"id":"x","name":"Zoë <3","persona":"P","traits":["a"],"brain":{"provider":"builtin","x":1},"memory":{"remember":false},"autostart":false,"metadata":{"k":["v"]}}`)

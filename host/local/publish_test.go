@@ -8,7 +8,10 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-var _ host.Publisher = (*local.Runtime)(nil)
+var (
+	_ host.Publisher = (*local.Runtime)(nil)
+	_ host.Declarer  = (*local.Runtime)(nil)
+)
 
 // TestPublish: what the host tells is kept over a restart, in its place between what the runtime tells, and only an admin
 // sees what is the host's own.
