@@ -72,10 +72,10 @@ func TestFewerServices(t *testing.T) {
 // TestDefectsOfFewerServices: what is wrong is caught where there is no memory, too.
 func TestDefectsOfFewerServices(t *testing.T) {
 	for name, caught := range map[string]string{
-		"keys of requests are ignored":     "once/another-request once/cancel once/changes-of-agents once/errors once/route once/send once/send-at-once",
-		"turns are everybody's":            "once/is-the-callers-and-the-scopes",
-		"a cancelled call is internal":     "errors/cancelled",
-		"a late call is cancelled":         "errors/deadline-exceeded",
+		"keys of requests are ignored": "once/another-request once/cancel once/changes-of-agents once/errors once/route once/send once/send-at-once",
+		"turns are everybody's":        "once/is-the-callers-and-the-scopes",
+		"a cancelled call is internal": "errors/cancelled",
+		"a late call is cancelled":     "errors/deadline-exceeded",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
