@@ -206,7 +206,7 @@ func ServeThink(
 	ctx context.Context, log *slog.Logger, m *pb.ThinkRequest, out grpc.ServerStreamingServer[pb.ThinkResponse],
 	think func(context.Context, schema.ThinkRequest) iter.Seq2[schema.ThinkEvent, error],
 ) error {
-	return serveStream(ctx, &server{fromHost: true, log: log}, m.GetCaller(),
+	return serveStream(ctx, &server{believes: true, log: log}, m.GetCaller(),
 		func(ctx context.Context) iter.Seq2[schema.ThinkEvent, error] {
 			r, err := FromThinkRequest(m)
 			if err == nil {
@@ -225,7 +225,7 @@ func ServeThink(
 func ServeEmbed(
 	ctx context.Context, log *slog.Logger, m *pb.EmbedRequest, embed func(context.Context, schema.EmbedRequest) (schema.Embeddings, error),
 ) (*pb.EmbedResponse, error) {
-	return serve(ctx, &server{fromHost: true, log: log}, m.GetCaller(), func(ctx context.Context) (*pb.EmbedResponse, error) {
+	return serve(ctx, &server{believes: true, log: log}, m.GetCaller(), func(ctx context.Context) (*pb.EmbedResponse, error) {
 		r := schema.EmbedRequest{Provider: m.GetProvider(), Model: m.GetModel(), Texts: m.GetTexts()}
 		if err := r.Validate(); err != nil {
 			return nil, err
