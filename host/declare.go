@@ -2,11 +2,21 @@ package host
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"github.com/stagehouse/stagehouse/host/character"
 	"github.com/stagehouse/stagehouse/host/config"
 )
+
+// Declarer is a Runtime that can be told, while it runs, which agents the configuration declares. With one that is none, they are
+// what they were when it was opened.
+type Declarer interface {
+	// DeclareAgents has the agents of a JSON array be all that is declared: config.Config.Agents, where nil is that nothing is said
+	// of agents. What has not changed is left alone. A joined error tells of agents one by one; one with a method AgentID() string
+	// says which. The others are as they are declared. Host.Reload calls it, one call at a time.
+	DeclareAgents(ctx context.Context, agents json.RawMessage) error
+}
 
 // AgentError says that the file of an agent is unsound, so that the agent is what it was, if it was there.
 type AgentError struct {
