@@ -68,6 +68,7 @@ type Tx interface {
 	DeleteMemory(id string) error // ErrNotFound
 	// EvictMemories deletes up to limit memories that have expired at now, and returns how many.
 	EvictMemories(now time.Time, limit int) (int, error)
+	VectorTx
 
 	// AppendEvent gives e its cursor and keeps it. Whoever follows the store sees it after the commit, never before.
 	AppendEvent(e *schema.Event) error
@@ -112,6 +113,10 @@ type Reader interface {
 	SearchMemories(q MemoryQuery) ([]schema.MemoryHit, error)
 	// RecentMemories returns the newest first; q.Text does not matter.
 	RecentMemories(q MemoryQuery) ([]schema.MemoryItem, error)
+	// MemoriesAfter returns up to limit memories, whether they have expired or not, in the order in which they were kept, after the
+	// one of the number after, and the number of the last one.
+	MemoriesAfter(after int64, limit int) ([]schema.MemoryItem, int64, error)
+	VectorReader
 
 	Outcome(principal, scope, key string) (Outcome, error)
 

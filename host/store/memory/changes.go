@@ -35,7 +35,7 @@ func (t *tx) DeleteAgent(id string) error {
 	}
 	for _, m := range t.memories {
 		if m.AgentID == id {
-			unset(t, t.memories, m.ID)
+			t.forget(m.ID)
 		}
 	}
 	unset(t, t.agents, id)
@@ -171,8 +171,18 @@ func (t *tx) DeleteMemory(id string) error {
 	if _, ok := t.memories[id]; !ok {
 		return store.ErrNotFound
 	}
-	unset(t, t.memories, id)
+	t.forget(id)
 	return nil
+}
+
+// forget deletes a memory with its vectors.
+func (t *tx) forget(id string) {
+	unset(t, t.memories, id)
+	for _, sp := range t.spaces {
+		if _, ok := sp.vectors[id]; ok {
+			unset(t, sp.vectors, id)
+		}
+	}
 }
 
 // EvictMemories deletes what has expired.
@@ -186,7 +196,7 @@ func (t *tx) EvictMemories(now time.Time, limit int) (int, error) {
 	slices.SortFunc(old, func(a, b memory) int { return cmp.Compare(a.number, b.number) })
 	old = old[:min(limit, len(old))]
 	for _, m := range old {
-		unset(t, t.memories, m.ID)
+		t.forget(m.ID)
 	}
 	return len(old), nil
 }

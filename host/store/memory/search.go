@@ -62,6 +62,17 @@ func (s *state) RecentMemories(q store.MemoryQuery) (items []schema.MemoryItem, 
 	return items, nil
 }
 
+// MemoriesAfter returns memories in the order in which they were kept.
+func (s *state) MemoriesAfter(after int64, limit int) (items []schema.MemoryItem, last int64, err error) {
+	all := s.memoriesFor(store.MemoryQuery{Viewer: store.Viewer{Everything: true}})
+	slices.Reverse(all)
+	from, _ := slices.BinarySearchFunc(all, after+1, func(m memory, n int64) int { return cmp.Compare(m.number, n) })
+	for _, m := range all[from:min(from+limit, len(all))] {
+		items, last = append(items, m.MemoryItem), m.number
+	}
+	return items, last, nil
+}
+
 // SearchMemories adds up how rare the words are that a memory shares with the text, and multiplies that by 0.9 for a memory of
 // importance 0 up to 1.1 for one of 1. It looks at every memory.
 func (s *state) SearchMemories(q store.MemoryQuery) (hits []schema.MemoryHit, err error) {

@@ -25,6 +25,7 @@ type state struct {
 	outcomes      map[outcomeKey]store.Outcome
 	aged          []aged // an entry for every outcome that was put, oldest first
 	memories      map[string]memory
+	spaces        []*space // oldest first
 
 	count int64 // of everything that was inserted, and of changes: it gives the numbers, which only grow
 }

@@ -92,6 +92,9 @@ func (t *tx) DeleteAgent(id string) error {
 	if _, err := t.exec(`DELETE FROM memory_words WHERE rowid IN (SELECT key FROM memories WHERE agent_id = ?)`, id); err != nil {
 		return fmt.Errorf("remove memories from index: %w", err)
 	}
+	if err := t.forgetVectors(`memory IN (SELECT key FROM memories WHERE agent_id = ?)`, id); err != nil {
+		return err
+	}
 	if _, err := t.exec(`DELETE FROM memories WHERE agent_id = ?`, id); err != nil {
 		return fmt.Errorf("delete memories: %w", err)
 	}

@@ -83,6 +83,9 @@ func (t *tx) DeleteMemory(id string) error {
 	if _, err := t.exec(`DELETE FROM memory_words WHERE rowid = ?`, key); err != nil {
 		return fmt.Errorf("remove memory from index: %w", err)
 	}
+	if err := t.forgetVectors(`memory = ?`, key); err != nil {
+		return err
+	}
 	return t.execOne(`DELETE FROM memories WHERE key = ?`, key)
 }
 
@@ -185,6 +188,17 @@ func (s *session) RecentMemories(q store.MemoryQuery) ([]schema.MemoryItem, erro
 			return err
 		})
 	return all, err
+}
+
+// MemoriesAfter returns memories in the order in which they were kept.
+func (s *session) MemoriesAfter(after int64, limit int) (items []schema.MemoryItem, last int64, err error) {
+	err = s.rows(`SELECT `+memoryColumns+`, m.key FROM memories m WHERE m.key > ? ORDER BY m.key LIMIT ?`, []any{after, limit},
+		func(row scanner) error {
+			m, err := scanMemory(row, &last)
+			items = append(items, m)
+			return err
+		})
+	return items, last, err
 }
 
 // hit is a memory that was found and the key that says how new it is.
