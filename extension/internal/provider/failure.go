@@ -148,7 +148,7 @@ func (c *Client) meaning(f Failure) (schema.ErrorCode, string) {
 	case f.Status == 429:
 		return schema.CodeRateLimited, "too many requests, or too many tokens, of this key"
 	case f.Status == 529:
-		return schema.CodeBusy, "it has too much to do"
+		return schema.CodeUnavailable, "it has too much to do"
 	case f.Status == 408, f.Status == 409:
 		return schema.CodeUnavailable, "it could not take the request now"
 	case f.Status >= 500, f.Status == 0:

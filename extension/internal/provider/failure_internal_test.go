@@ -64,7 +64,7 @@ func TestWhatFailuresMean(t *testing.T) {
 		{Failure{Status: 402}, schema.CodePermissionDenied, false, false, "used up"},
 		{Failure{Status: 429, Code: "insufficient_quota"}, schema.CodePermissionDenied, false, false, "used up"},
 		{Failure{Status: 429}, schema.CodeRateLimited, true, false, "429"},
-		{Failure{Status: 529}, schema.CodeBusy, true, true, ""},
+		{Failure{Status: 529}, schema.CodeUnavailable, true, true, "too much to do"},
 		{Failure{Status: 409}, schema.CodeUnavailable, true, false, ""},
 		{Failure{Status: 500}, schema.CodeUnavailable, true, true, "500 from api.example.com: it failed"},
 		{Failure{Status: 503, Retry: new(bool)}, schema.CodeUnavailable, false, true, ""},
