@@ -79,9 +79,11 @@ node-extension: ## the extension in TypeScript, under the program
 	  TEST_NODE_PROBE=$(CURDIR)/examples/node-extension/build/stagehouse-probe.cjs \
 	  $(GO) test -count=1 -run 'Foreign|Desk|Probe' ./examples/e2e
 
-node-runtime: ## the runtime in TypeScript, under the program
+node-runtime: build ## the runtime in TypeScript, held to the contract and under the program
 	cd examples/node-extension && npm ci --no-audit --no-fund --ignore-scripts && npm run generate
 	cd examples/node-runtime && npm run build
+	$(BIN)/stagehouse conform runtime examples/node-runtime/build/stagehouse-parrots.cjs --config examples/node-runtime/conform.json \
+	  --without agents.Create,agents.Update,agents.Delete,chat.CreateConversation,chat.UpdateConversation,chat.DeleteConversation,lasting
 	TEST_NODE_RUNTIME=$(CURDIR)/examples/node-runtime/build/stagehouse-parrots.cjs $(GO) test -count=1 -run Parrots ./examples/e2e
 
 python-extension: ## the extension in Python, under the program; needs Debian's python3-grpcio, python3-cryptography and protoc

@@ -78,7 +78,7 @@ func runtimeGroups(target string, args []string, block string, without []string)
 	open := func(ctx context.Context, dir string) (services.Opened, error) {
 		return plugin.OpenRuntime(ctx, spec, dir, plugin.WithLogger(slog.New(slog.DiscardHandler)), plugin.WithHostVersion(host.Version))
 	}
-	return slices.Concat(trial.Runtime{Spec: spec}.Groups(), servicesGroups(open, declared)), nil
+	return slices.Concat(trial.Runtime{Spec: spec, Forgets: slices.Contains(without, "lasting")}.Groups(), servicesGroups(open, declared)), nil
 }
 
 // servicesGroups returns the checks of what a runtime offers: most of them with nothing in front of it that could cover up

@@ -12,7 +12,9 @@ import type { SendResponse } from '../../node-extension/build/proto/stagehouse/v
 import { answer, StageError, streamed, type Caller__Output } from '../../node-extension/src/stagehouse/index.js'
 import type { Agent, Agents } from './agents.js'
 import { newId, now } from './ids.js'
+import type { Kept } from './kept.js'
 import { ends, sees, type EventLog } from './log.js'
+import { at, page, PAGE } from './page.js'
 
 type Time = ReturnType<typeof now>
 
@@ -27,6 +29,13 @@ interface Message {
   createdAt: Time
 }
 
+interface Decision {
+  agentId: string
+  reason: string
+  threshold: number
+  candidates: { agentId: string; score: number; reasons: string[] }[]
+}
+
 interface Run {
   id: string
   conversationId: string
@@ -38,6 +47,8 @@ interface Run {
   replyId: string
   reply?: Message
   since: string
+  /** Why that agent, if its sender has named none. */
+  route?: Decision
   queuedAt: Time
   startedAt?: Time
   finishedAt?: Time
@@ -57,7 +68,6 @@ interface Conversation {
   last: Promise<void>
 }
 
-const PAGE = 50
 const WAITING = 16
 const over = (run: Run): boolean => run.status !== 'queued' && run.status !== 'running'
 const json = ({ createdAt, partial, ...m }: Message): object => ({ ...m, ...(partial && { partial }), createdAt: new Date(createdAt.seconds * 1000 + createdAt.nanos / 1e6) })
@@ -67,22 +77,25 @@ export class Chat {
   readonly #conversations = new Map<string, Conversation>() // by their owner and their id
   readonly #runs = new Map<string, Run>()
   readonly #said = new Map<string, Message>() // what running turns have said, by their runs
-  readonly #kept = new Map<string, { digest: string; run: Run }>() // by who asked, for what, and the key
   #closing = false
 
   /** A parrot says a word every paceMs. */
-  constructor(private readonly agents: () => Agents, private readonly log: EventLog, private readonly paceMs: number) {}
+  constructor(private readonly agents: () => Agents, private readonly log: EventLog, private readonly kept: Kept, private readonly paceMs: number) {}
 
   readonly handlers: Partial<ChatHandlers> = {
     Send: streamed((q: SendRequest__Output, gone, replayed) => this.#send(q, gone, replayed)),
-    Route: answer(async (q: RouteRequest__Output) => ({ decision: this.#route(q.message, q.context) })),
+    Route: answer(async (q: RouteRequest__Output, replayed) => {
+      const sent = this.kept.earlier(q.caller) as Run | undefined
+      if (sent) replayed()
+      return { decision: sent ? sent.route ?? { agentId: sent.agentId, reason: 'the message was sent to it', threshold: 0, candidates: [] } : this.#route(q.message, q.context) }
+    }),
     GetConversation: answer(async (q: GetConversationRequest__Output) => this.#page(q)),
     ListConversations: answer(async (q: ListConversationsRequest__Output) => {
-      const found = [...this.#conversations.values()].filter(
+      const all = [...this.#conversations.values()].filter(
         (c) => sees(q.caller, c.principal) && (q.agentId === '' || q.agentId === c.agentId) && q.archived !== 'true' &&
-          q.text.toLowerCase().split(' ').every((word) => [c.title, ...c.messages.map((m) => m.content)].some((t) => t.toLowerCase().includes(word))),
+          (q.text === '' || found(q.text, [c.title, ...c.messages.map((m) => m.content)])),
       )
-      const [conversations, nextCursor] = page(found.toSorted((a, b) => b.updatedAt.seconds - a.updatedAt.seconds || b.updatedAt.nanos - a.updatedAt.nanos), q)
+      const [conversations, nextCursor] = page(all.toSorted((a, b) => b.updatedAt.seconds - a.updatedAt.seconds || b.updatedAt.nanos - a.updatedAt.nanos), q)
       return { conversations: conversations.map(summary), nextCursor }
     }),
     ListRuns: answer(async (q: ListRunsRequest__Output) => {
@@ -94,11 +107,11 @@ export class Chat {
       return { runs: runs.map(({ reply: _, ...r }) => r), nextCursor }
     }),
     GetRun: answer(async (q: GetRunRequest__Output) => ({ run: this.#run(q.id, q.caller) })),
-    CancelRun: answer(async (q: CancelRunRequest__Output) => {
+    CancelRun: answer(async (q: CancelRunRequest__Output, replayed) => this.kept.once(q.caller, replayed, () => {
       const run = this.#run(q.id, q.caller)
       this.#cancel(run, 'cancelled')
-      return { run }
-    }),
+      return { run: { ...run } }
+    })),
   }
 
   /** Cancels the unfinished turns of an agent. */
@@ -115,27 +128,18 @@ export class Chat {
   }
 
   async *#send(q: SendRequest__Output, gone: AbortSignal, replayed: () => void): AsyncGenerator<SendResponse> {
-    const run = this.#earlier(q.caller, replayed) ?? this.#accept(q)
+    const run = this.kept.once(q.caller, replayed, () => this.#accept(q))
     const { seq, epoch } = parse(run.since)
     for await (const logged of this.log.read({ since: { epoch, seq }, until: null, agents: [], types: [], runId: run.id }, q.caller, gone)) {
       if (logged.type === 'gap') throw new StageError('unavailable', `the log does not reach back to run ${run.id} any more; ask for the run`)
       if (logged.type === 'chat:queued') {
         const { message, position } = JSON.parse(logged.payload.toString()) as { message: { id: string }; position: number }
         const stored = this.#conversation(run.principal, run.conversationId).messages.find((m) => m.id === message.id)!
-        yield { events: [{ accepted: { runId: run.id, conversationId: run.conversationId, agentId: run.agentId, message: stored, position, since: { epoch, seq } } }] }
+        yield { events: [{ accepted: { runId: run.id, conversationId: run.conversationId, agentId: run.agentId, message: stored, position, since: { epoch, seq }, ...(run.route && { route: run.route }) } }] }
       }
       yield { events: [{ logged }] }
       if (ends(logged.type)) return
     }
-  }
-
-  /** Returns the run of a request that is repeated, and says that it is. */
-  #earlier(caller: Caller__Output | null, replayed: () => void): Run | undefined {
-    const kept = caller?.once && this.#kept.get(keyOf(caller))
-    if (!kept) return undefined
-    if (kept.digest !== caller.once?.digest) throw new StageError('idempotency_key_reused', 'the key belongs to another request')
-    replayed()
-    return kept.run
   }
 
   #accept(q: SendRequest__Output): Run {
@@ -144,7 +148,8 @@ export class Chat {
     const principal = q.caller?.principal ?? ''
     const known = this.#conversations.get(placeOf(principal, q.conversationId))
     if (!known && q.conversationId.startsWith('conv_')) throw new StageError('not_found', `there is no conversation "${q.conversationId}"`)
-    const agent = this.agents().get(q.agentId || known?.agentId || this.#route(q.message, q.context).agentId)
+    const route = q.agentId || known?.agentId ? undefined : this.#route(q.message, q.context)
+    const agent = this.agents().get(q.agentId || known?.agentId || route!.agentId)
     if (agent.status !== 'running') throw new StageError('agent_not_running', `agent ${agent.id} is not running; start it first`)
     const position = known ? this.#makeRoom(known, q.onBusy) : 0
     const conversation = known ?? this.#begin(principal, q.conversationId || newId('conv_'), q.message)
@@ -154,10 +159,9 @@ export class Chat {
     const message = this.#write(conversation, runId, 'user', q.message)
     const run: Run = {
       id: runId, conversationId: conversation.id, agentId: agent.id, principal, status: 'queued', reason: '', messageId: message.id, replyId: '',
-      since: `${epoch}-${seq}`, queuedAt: now(),
+      since: `${epoch}-${seq}`, queuedAt: now(), ...(route && { route }),
     }
     this.#runs.set(run.id, run)
-    if (q.caller?.once) this.#kept.set(keyOf(q.caller), { digest: q.caller.once.digest, run })
     this.#tell('chat:queued', run, { position, message: json(message) })
     conversation.last = conversation.last.then(() => this.#perform(run, conversation, agent))
     return run
@@ -182,6 +186,7 @@ export class Chat {
     this.#tell('chat:started', run, { messageId: run.messageId })
     const heard = conversation.messages.find((m) => m.id === run.messageId)!.content
     this.#tell('agent:thought', run, { thought: `${agent.name} listens` })
+    this.#tell('agent:emotion', run, { emotion: 'curious', intensity: 0.5, valence: 0.3, arousal: 0.4 })
     const reply = this.#draft(conversation, run.id, 'agent', '')
     this.#said.set(run.id, reply)
     for (const [index, delta] of heard.split(/(?<= )/).entries()) {
@@ -208,8 +213,9 @@ export class Chat {
     Object.assign(run, { status, reason, finishedAt: now() })
     if (!reply) return
     const conversation = this.#conversation(run.principal, run.conversationId)
+    reply.createdAt = now()
     conversation.messages.push(reply)
-    touch(conversation)
+    touch(conversation, reply.createdAt)
     Object.assign(run, { replyId: reply.id, reply })
   }
 
@@ -218,7 +224,7 @@ export class Chat {
   }
 
   /** Chooses the running agent with the most skills, by their names, in the message or its context. */
-  #route(message: string, context: Buffer): { agentId: string; reason: string; threshold: number; candidates: { agentId: string; score: number; reasons: string[] }[] } {
+  #route(message: string, context: Buffer): Decision {
     const { skill = '', skills = [] } = JSON.parse(context.toString() || '{}') as { skill?: string; skills?: string[] }
     const words = [message, skill, ...skills].join(' ').toLowerCase()
     const candidates = this.agents().running().map((a) => {
@@ -247,7 +253,7 @@ export class Chat {
   #write(c: Conversation, runId: string, role: Message['role'], content: string): Message {
     const message = this.#draft(c, runId, role, content)
     c.messages.push(message)
-    touch(c)
+    touch(c, message.createdAt)
     return message
   }
 
@@ -267,32 +273,47 @@ export class Chat {
     const admin = q.caller?.scopes.includes('admin')
     const c = this.#conversations.get(placeOf(q.caller?.principal ?? '', q.id)) ?? (admin && [...this.#conversations.values()].findLast((x) => x.id === q.id))
     if (!c) throw new StageError('not_found', `there is no conversation "${q.id}"`)
-    const limit = q.limit || PAGE
-    const after = q.since === '' ? -1 : c.messages.findIndex((m) => m.id === q.since)
-    if (q.since !== '' && after < 0) throw new StageError('invalid_argument', 'the conversation has no such message')
-    const from = q.since !== '' ? after + 1 : Math.max(0, (q.cursor ? Number(q.cursor) : c.messages.length) - limit)
-    const to = Math.min(from + limit, q.cursor ? Number(q.cursor) : c.messages.length)
-    return { conversation: summary(c), messages: c.messages.slice(from, to), nextCursor: from > 0 ? String(from) : '', prevCursor: '' }
+    const [from, to] = part(c.messages, q)
+    return {
+      conversation: summary(c), messages: c.messages.slice(from, to),
+      nextCursor: from > 0 ? `before-${from}` : '', prevCursor: to < c.messages.length ? `from-${to}` : '',
+    }
   }
 }
 
+/** Which messages are on a page: the newest, those before or from a place, or those after one that the caller knows. */
+function part(messages: Message[], { since, cursor, limit }: GetConversationRequest__Output): [number, number] {
+  const size = limit || PAGE
+  let from = messages.length
+  if (since !== '') {
+    from = messages.findIndex((m) => m.id === since) + 1
+    if (from === 0) throw new StageError('invalid_argument', 'the conversation has no such message')
+  } else if (cursor.startsWith('from-')) {
+    from = at(cursor, /^from-(\d+)$/)
+  } else {
+    const to = cursor === '' ? messages.length : at(cursor, /^before-(\d+)$/)
+    return [Math.max(0, to - size), to]
+  }
+  return [from, Math.min(from + size, messages.length)]
+}
+
 const placeOf = (principal: string, id: string): string => `${principal} ${id}`
-const keyOf = (c: Caller__Output): string => `${c.principal} ${c.once?.scope} ${c.once?.key}`
 const summary = ({ messages, last: _, ...c }: Conversation): object => ({ ...c, messageCount: messages.length })
 
-function touch(c: Conversation): void {
+function touch(c: Conversation, time: Time): void {
   c.revision++
-  c.updatedAt = now()
+  c.updatedAt = time
+}
+
+/** Whether each word of a text is the beginning of one in others. Nothing is found by what has no words. */
+function found(text: string, others: string[]): boolean {
+  const words = (s: string): string[] => s.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []
+  const there = others.flatMap(words)
+  const wanted = words(text)
+  return wanted.length > 0 && wanted.every((w) => there.some((t) => t.startsWith(w)))
 }
 
 function parse(cursor: string): { epoch: string; seq: number } {
   const [epoch = '', seq = ''] = cursor.split('-')
   return { epoch, seq: Number(seq) }
-}
-
-/** One page of a list, whose cursor is how far it has come. */
-function page<T>(all: T[], q: { limit: number; cursor: string }): [T[], string] {
-  const from = Number(q.cursor || 0)
-  const to = from + (q.limit || PAGE)
-  return [all.slice(from, to), to < all.length ? String(to) : '']
 }

@@ -2,6 +2,7 @@ import type { SubscribeRequest__Output } from '../../node-extension/build/proto/
 import { answer, serveRuntime, streamed } from '../../node-extension/src/stagehouse/index.js'
 import { Agents, type Declared } from './agents.js'
 import { Chat } from './chat.js'
+import { Kept } from './kept.js'
 import { EventLog } from './log.js'
 
 interface Config {
@@ -36,8 +37,9 @@ serveRuntime<Config>({
   },
   open(config) {
     const log = new EventLog()
-    const agents: Agents = new Agents(config.agents, log, (id) => chat.stopped(id))
-    const chat = new Chat(() => agents, log, config.paceMs)
+    const kept = new Kept()
+    const agents: Agents = new Agents(config.agents, log, kept, (id) => chat.stopped(id))
+    const chat = new Chat(() => agents, log, kept, config.paceMs)
     return Promise.resolve({
       agents: agents.handlers,
       chat: chat.handlers,

@@ -61,7 +61,9 @@ func Errors(open Open, opts ...Option) []conform.Group {
 		}
 		return s
 	}
-	return []conform.Group{declaredBy(opts).group(guarded, "errors", errorChecks())}
+	d := declaredBy(opts)
+	d.guarded = true
+	return []conform.Group{d.group(guarded, "errors", errorChecks())}
 }
 
 func (d declared) group(open Open, name string, checks []check, needs ...string) conform.Group {

@@ -1,4 +1,4 @@
-import { status, type handleUnaryCall, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js'
+import { Metadata, status, type handleUnaryCall, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js'
 
 import type { ConfigureRequest__Output } from '../../build/proto/stagehouse/v1/ConfigureRequest.js'
 import type { DrainRequest__Output } from '../../build/proto/stagehouse/v1/DrainRequest.js'
@@ -9,6 +9,7 @@ import { judge, type Problem, type Schema } from './config.js'
 import { toStatus } from './errors.js'
 import { Host } from './host.js'
 import type { Log } from './log.js'
+import { HEADER_REPLAYED } from './protocol.js'
 import { dial, none, type ServiceName } from './services.js'
 import type { Line } from './tether.js'
 
@@ -121,10 +122,13 @@ function inTime(timeUp: AbortSignal, begun: Promise<void> | undefined): Promise<
   return Promise.race([begun, late])
 }
 
-/** Makes a call's handler of a function: a failure is the status with which the call ends. */
-export function answer<Q, A>(f: (request: Q) => Promise<A>): handleUnaryCall<Q, A> {
+/**
+ * Makes a call's handler of a function: a failure is the status with which the call ends. A function that calls replayed says that
+ * the answer is that of an earlier request.
+ */
+export function answer<Q, A>(f: (request: Q, replayed: () => void) => Promise<A>): handleUnaryCall<Q, A> {
   return (call: ServerUnaryCall<Q, A>, reply: sendUnaryData<A>) => {
-    f(call.request).then(
+    f(call.request, () => call.sendMetadata(replay())).then(
       (out) => reply(null, out),
       (failed: unknown) => reply(isStatus(failed) ? failed : toStatus(failed)),
     )
@@ -132,3 +136,10 @@ export function answer<Q, A>(f: (request: Q) => Promise<A>): handleUnaryCall<Q, 
 }
 
 const isStatus = (v: unknown): v is { code: number; details: string } => typeof v === 'object' && v !== null && 'code' in v && 'details' in v
+
+/** The header that says that an answer is that of an earlier request. */
+export function replay(): Metadata {
+  const header = new Metadata()
+  header.set(HEADER_REPLAYED, '1')
+  return header
+}

@@ -1,4 +1,4 @@
-import { Metadata, status, type handleServerStreamingCall, type sendUnaryData, type Server, type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js'
+import { status, type handleServerStreamingCall, type sendUnaryData, type Server, type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js'
 
 import type { ActivateRequest__Output } from '../../build/proto/stagehouse/v1/ActivateRequest.js'
 import type { AgentsHandlers } from '../../build/proto/stagehouse/v1/Agents.js'
@@ -9,10 +9,9 @@ import type { ReleaseRequest__Output } from '../../build/proto/stagehouse/v1/Rel
 import type { RuntimeHandlers } from '../../build/proto/stagehouse/v1/Runtime.js'
 import type { Problem, Schema } from './config.js'
 import { StageError, toStatus } from './errors.js'
-import { answer } from './extension.js'
+import { answer, replay } from './extension.js'
 import type { Host } from './host.js'
 import { main } from './main.js'
-import { HEADER_REPLAYED } from './protocol.js'
 import { services } from './protos.js'
 
 export type { Caller__Output } from '../../build/proto/stagehouse/v1/Caller.js'
@@ -145,12 +144,7 @@ export function streamed<Q, A>(f: (request: Q, gone: AbortSignal, replayed: () =
   return (call) => {
     const gone = new AbortController()
     call.on('cancelled', () => gone.abort())
-    const replayed = (): void => {
-      const header = new Metadata()
-      header.set(HEADER_REPLAYED, '1')
-      call.sendMetadata(header)
-    }
-    pump(call, f(call.request, gone.signal, replayed)).then(
+    pump(call, f(call.request, gone.signal, () => call.sendMetadata(replay()))).then(
       () => call.end(),
       (failed: unknown) => call.emit('error', toStatus(failed)),
     )
