@@ -73,8 +73,9 @@ contract: export REDOCLY_SUPPRESS_UPDATE_NOTICE = true
 contract: tapped ## the published contract: its lints, and a client generated from it against the program
 	cd examples/contract && npm ci --no-audit --no-fund --ignore-scripts && npm run lint && $(tapped)
 
-node-extension: ## the extension in TypeScript, under the program
+node-extension: build ## the extension in TypeScript, held to the contract and under the program
 	cd examples/node-extension && npm ci --no-audit --no-fund --ignore-scripts && npm run build
+	$(BIN)/stagehouse conform extension examples/node-extension/build/stagehouse-desk.cjs --config '{"address": "127.0.0.1:0"}'
 	TEST_NODE_EXTENSION=$(CURDIR)/examples/node-extension/build/stagehouse-desk.cjs \
 	  TEST_NODE_PROBE=$(CURDIR)/examples/node-extension/build/stagehouse-probe.cjs \
 	  $(GO) test -count=1 -run 'Foreign|Desk|Probe' ./examples/e2e
@@ -86,8 +87,9 @@ node-runtime: build ## the runtime in TypeScript, held to the contract and under
 	  --without agents.Create,agents.Update,agents.Delete,chat.CreateConversation,chat.UpdateConversation,chat.DeleteConversation,lasting
 	TEST_NODE_RUNTIME=$(CURDIR)/examples/node-runtime/build/stagehouse-parrots.cjs $(GO) test -count=1 -run Parrots ./examples/e2e
 
-python-extension: ## the extension in Python, under the program; needs Debian's python3-grpcio, python3-cryptography and protoc
+python-extension: build ## the extension in Python, held to the contract and under the program; needs Debian's python3-grpcio, python3-cryptography and protoc
 	examples/python-extension/build.sh
+	$(BIN)/stagehouse conform extension examples/python-extension/build/stagehouse-board.pyz --config '{"address": "127.0.0.1:0"}'
 	TEST_PYTHON_EXTENSION=$(CURDIR)/examples/python-extension/build/stagehouse-board.pyz $(GO) test -count=1 -run Foreign ./examples/e2e
 
 proxy: ## streams, sockets and swaps behind an nginx that the tests start with a configuration of their own

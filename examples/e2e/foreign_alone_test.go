@@ -35,6 +35,21 @@ import (
 	"github.com/stagehouse/stagehouse/schema/wire"
 )
 
+// launched is a process of a foreign extension that nobody has introduced yet.
+type launched struct {
+	*testing.T
+	pb.ExtensionClient
+	init *pb.InitRequest
+}
+
+// want fails the test unless a call ended with a code.
+func (l *launched) want(call string, code codes.Code, err error) {
+	l.Helper()
+	if status.Code(err) != code {
+		l.Errorf("%s = %v, want %s", call, err, code)
+	}
+}
+
 // bytesCodec sends what is bytes already.
 type bytesCodec struct{}
 
@@ -205,10 +220,18 @@ func TestForeignWithoutATether(t *testing.T) {
 			_, err := l.Start(t.Context(), &pb.StartRequest{})
 			begun <- err
 		}()
+		eventually(t, "the extension to wait for the address", func() error {
+			_, err := l.Health(t.Context(), &pb.HealthRequest{})
+			if !strings.Contains(status.Convert(err).Message(), "while the extension is starting") {
+				return fmt.Errorf("health is %w", err)
+			}
+			return nil
+		})
 		select {
 		case err := <-begun:
 			t.Errorf("Start = %v, and the address was taken", err)
-		case <-time.After(200 * time.Millisecond): // it waits for the address
+			begun <- nil
+		default:
 		}
 		_ = taken.Close()
 		l.want("Start", codes.OK, <-begun)

@@ -13,13 +13,13 @@ import (
 
 func (p Program) describeGroup() conform.Group {
 	return conform.Group{Name: "extension/describe", Checks: []conform.Check{
-		{Name: "answers", Expect: "asked to check a block, it prints what it is and nothing else, and exits", Contract: tryIt, Run: p.answers},
+		{Name: "answers", Expect: "asked to check a block, it prints what it is and nothing else, and exits", Contract: theProgram, Run: p.answers},
 		{Name: "is-whole", Expect: "its description has a name, a version and the known services that it requires", Contract: "schema.Description", Run: p.isWhole},
 		{Name: "schema", Expect: "its configuration has a JSON Schema that describes an object", Contract: "schema.Description", Run: p.schema},
 		{Name: "accepts-the-block", Expect: "it accepts the block that it is checked with", Contract: "schema.CheckResult", Run: p.accepts},
-		{Name: "unknown-key", Expect: "an unknown key is a problem before anything is started", Contract: itsConfig, Run: p.unknownKey},
+		{Name: "unknown-key", Expect: "an unknown key is a problem before anything is started", Contract: theBlock, Run: p.unknownKey},
 		{Name: "agrees-with-itself", Expect: "it says the same of itself when it runs", Contract: "schema.Description", Run: p.agrees},
-		{Name: "leaves-nothing", Expect: "asked to check a block, it leaves no process behind", Contract: boundary, Run: p.checkLeaves},
+		{Name: "leaves-nothing", Expect: "asked to check a block, it leaves no process behind", Contract: theProgram, Run: p.checkLeaves},
 	}}
 }
 

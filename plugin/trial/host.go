@@ -23,11 +23,11 @@ const drainTimeout = 3 * time.Second
 func (p Program) hostGroup() conform.Group {
 	return conform.Group{Name: "extension/host", Checks: []conform.Check{
 		{Name: "runs", Expect: "a host runs it, and somebody accepts at its listeners", Contract: itsLife, Run: p.runs},
-		{Name: "reload-repeated", Expect: "it is replaced again and again, and each generation before has ended", Contract: aSwap, Run: p.reloadRepeated},
-		{Name: "reload-refuses-nobody", Expect: "while it is replaced, no connect to its listeners is refused", Contract: aSwap, Run: p.reloadRefusesNobody},
-		{Name: "reload-under-way", Expect: "a reload that comes during another one takes its place", Contract: reloading, Run: p.reloadUnderWay},
-		{Name: "bad-reload-keeps-the-old", Expect: "a block that it does not accept leaves the one that runs alone", Contract: reloading, Run: p.badReload},
-		{Name: "killed-comes-back", Expect: "after kill -9 it is started anew as it was", Contract: boundary, Run: p.killed},
+		{Name: "reload-repeated", Expect: "it is replaced again and again, and each generation before has ended", Contract: itsEnd, Run: p.reloadRepeated},
+		{Name: "reload-refuses-nobody", Expect: "while it is replaced, no connect to its listeners is refused", Contract: itsEnd, Run: p.reloadRefusesNobody},
+		{Name: "reload-under-way", Expect: "a reload that comes during another one takes its place", Contract: itsEnd, Run: p.reloadUnderWay},
+		{Name: "bad-reload-keeps-the-old", Expect: "a block that it does not accept leaves the one that runs alone", Contract: itsEnd, Run: p.badReload},
+		{Name: "killed-comes-back", Expect: "after kill -9 it is started anew as it was", Contract: itsEnd, Run: p.killed},
 		{Name: "stops-in-time", Expect: "stopped, it ends by the deadline of its drain", Contract: itsLife, Run: p.stops},
 	}}
 }

@@ -32,9 +32,9 @@ const (
 
 func (p Program) processGroup() conform.Group {
 	return conform.Group{Name: "extension/process", Checks: []conform.Check{
-		{Name: "lifeline", Expect: "when its host is gone it drains and exits", Contract: boundary, Run: p.lifeline},
-		{Name: "sigterm", Expect: "SIGTERM drains it, and it exits", Contract: "sdk.Main", Run: p.sigterm},
-		{Name: "leaves-nothing", Expect: "at its end nothing that it has started is left", Contract: "sdk.Main", Run: p.leavesNothing},
+		{Name: "lifeline", Expect: "when its host is gone it drains and exits", Contract: theTether, Run: p.lifeline},
+		{Name: "sigterm", Expect: "SIGTERM drains it, and it exits", Contract: itsEnd, Run: p.sigterm},
+		{Name: "leaves-nothing", Expect: "at its end nothing that it has started is left", Contract: itsEnd, Run: p.leavesNothing},
 		{Name: "keeps-its-files", Expect: "being asked for its health opens no files for good", Contract: itsLife, Run: p.keepsItsFiles},
 		{Name: "garbage-on-its-listeners", Expect: "what strangers send to its listeners does not end it", Contract: itsLife, Run: p.garbage},
 	}}

@@ -25,9 +25,6 @@ type Runtime struct {
 	Forgets bool        // it is declared to keep nothing beyond its end
 }
 
-// aRuntime is where what holds for runtimes as processes is written.
-const aRuntime = "plugin.Runtime.Reload"
-
 // Groups returns the checks: those of an extension about what it says of itself, its life, its configuration and the end of its
 // process, because a runtime has the same life, and runtime/swap about how it is replaced. What its services do is checked
 // elsewhere.
@@ -55,7 +52,7 @@ func (r Runtime) swapGroup() conform.Group {
 		{Name: "reload-keeps-everything", Expect: "what is said and stored while the runtime is replaced is done once, and kept", Contract: aRuntime, Run: r.reloadKeeps},
 		{Name: "bad-reload-keeps-the-old", Expect: "a block that it does not accept leaves the one that runs alone", Contract: aRuntime, Run: r.badReload},
 		{Name: "killed-keeps-everything", Expect: "after kill -9 it comes back with everything that was acknowledged", Contract: "schema.Memory.Store", Run: r.killed},
-		{Name: "close-in-time", Expect: "closed, its process ends by the deadline of its drain", Contract: "plugin.Runtime.Close", Run: r.closes},
+		{Name: "close-in-time", Expect: "closed, its process ends by the deadline of its drain", Contract: aRuntime, Run: r.closes},
 	}}
 }
 

@@ -30,12 +30,13 @@ const mark = "STAGEHOUSE_CONFORM"
 
 // Where the contract is written.
 const (
-	itsLife   = "docs/authoring.md#its-life"
-	itsConfig = "docs/authoring.md#writing-an-extension"
-	tryIt     = "docs/authoring.md#try-it"
-	aSwap     = "docs/architecture.md#a-swap"
-	boundary  = "docs/architecture.md#the-boundary"
-	reloading = "docs/architecture.md#reloading"
+	theProgram = "docs/protocol.md#1-the-program"
+	theBlock   = "docs/protocol.md#the-block"
+	itsLife    = "docs/protocol.md#6-the-life-stagehousev1extension"
+	theTether  = "docs/protocol.md#7-the-tether"
+	itsEnd     = "docs/protocol.md#8-a-swap-and-the-end"
+	calling    = "docs/protocol.md#9-the-hosts-services"
+	aRuntime   = "docs/protocol.md#14-a-runtime"
 )
 
 // Groups returns the checks: extension/describe, extension/life, extension/config, extension/process and extension/host.
