@@ -27,6 +27,7 @@ import (
 	"github.com/stagehouse/stagehouse/plugin/tether"
 	"github.com/stagehouse/stagehouse/schema"
 	pb "github.com/stagehouse/stagehouse/schema/gen/stagehouse/v1"
+	"github.com/stagehouse/stagehouse/schema/wire"
 	"github.com/stagehouse/stagehouse/sdk"
 )
 
@@ -45,10 +46,45 @@ type greeter struct {
 	Count   int      `json:"count"`
 	Words   []string `json:"words"`
 
-	defect string
+	defect  string
+	counted atomic.Int64
+}
+
+// Commands has one that does nothing.
+func (g *greeter) Commands() []sdk.Command {
+	return []sdk.Command{sdk.NewCommand("greet", "Greets somebody.", func(_ context.Context, _ sdk.CommandCall, in greeting) (greeting, error) {
+		return in, nil
+	})}
+}
+
+type greeting struct {
+	Name string `json:"name"`
+}
+
+func (g *greeter) Metrics() map[string]float64 {
+	return map[string]float64{"greetings_total": float64(g.counted.Add(1)), "guests": 0}
+}
+
+// agents looks who is there, in whose name the defect says.
+func (g *greeter) agents(ctx context.Context, h *sdk.Host) error {
+	if h.Agents == nil {
+		return nil
+	}
+	switch g.defect {
+	case "calls as nobody":
+	case "calls as somebody":
+		ctx = schema.WithCaller(ctx, schema.Caller{Principal: "admin", Scopes: []schema.Scope{schema.ScopeAdmin}})
+	default:
+		ctx = h.Self(ctx, sdk.ScopeRead)
+	}
+	_, err := h.Agents.List(ctx, sdk.AgentQuery{})
+	return err
 }
 
 func (g *greeter) Start(ctx context.Context, h *sdk.Host) error {
+	if err := g.agents(ctx, h); err != nil {
+		return err
+	}
 	ln, err := h.Listen(ctx, "tcp", g.Address)
 	if err != nil {
 		return err
@@ -80,6 +116,8 @@ func diesOfGarbage(ln net.Listener) error {
 type broken struct {
 	goplugin.NetRPCUnsupportedPlugin
 	pb.ExtensionServer
+	commands   pb.CommandsServer
+	broker     *goplugin.GRPCBroker
 	defect     string
 	services   []string
 	generation uint64
@@ -90,26 +128,63 @@ type broken struct {
 
 var _ goplugin.GRPCPlugin = (*broken)(nil)
 
-func (b *broken) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
+func (b *broken) GRPCServer(broker *goplugin.GRPCBroker, s *grpc.Server) error {
+	b.broker = broker
 	pb.RegisterExtensionServer(s, b)
+	pb.RegisterCommandsServer(s, brokenCommands{b.commands, b})
 	return nil
+}
+
+// brokenCommands are the commands as they are called.
+type brokenCommands struct {
+	pb.CommandsServer
+	*broken
+}
+
+func (c brokenCommands) Run(ctx context.Context, in *pb.RunCommandRequest) (*pb.RunCommandResponse, error) {
+	out, err := c.CommandsServer.Run(ctx, in)
+	code, text := status.Code(err), status.Convert(err).Message()
+	switch {
+	case c.defect == "does what it does not know" && code == codes.NotFound,
+		c.defect == "takes any input" && code == codes.InvalidArgument,
+		c.defect == "is never away" && code == codes.Aborted:
+		return &pb.RunCommandResponse{}, nil
+	case c.defect == "is only unavailable" && code == codes.Aborted:
+		return nil, status.Error(codes.Unavailable, text)
+	}
+	return out, err
+}
+
+// dial connects to the host's services.
+func (b *broken) dial(id uint32, names []string) (schema.Services, error) {
+	if b.broker == nil || id == 0 {
+		return schema.Services{}, nil
+	}
+	conn, err := b.broker.DialWithOptions(id)
+	if err != nil {
+		return schema.Services{}, err
+	}
+	return wire.Dial(conn, names), nil
 }
 
 func (b *broken) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
 	return nil, errors.New("no client")
 }
 
-// RegisterService takes the sdk's server of the extension's life, which is registered nowhere else.
+// RegisterService takes the sdk's servers of the extension's life and of its commands, which are registered nowhere else.
 func (b *broken) RegisterService(_ *grpc.ServiceDesc, impl any) {
 	if server, ok := impl.(pb.ExtensionServer); ok {
 		b.ExtensionServer = server
+	}
+	if server, ok := impl.(pb.CommandsServer); ok {
+		b.commands = server
 	}
 }
 
 // newBroken returns the extension with a defect; line is nil where it is only asked.
 func newBroken(defect string, line tether.Line) (*broken, error) {
 	b := &broken{defect: defect}
-	env := sdk.Environment{Services: func(uint32, []string) (schema.Services, error) { return schema.Services{}, nil }, Log: slog.New(slog.DiscardHandler)}
+	env := sdk.Environment{Services: b.dial, Log: slog.New(slog.DiscardHandler)}
 	if line != nil {
 		env.Others = line
 		if defect != "listens by itself" {
@@ -168,7 +243,10 @@ func checked(defect string) int {
 	}
 	d := schema.Description{Name: "greeter", Version: "1", Protocol: protocol.Major, Requires: []string{}, ConfigSchema: raw}
 	problems := []schema.Problem{}
-	_, err = b.ExtensionServer.Init(context.Background(), &pb.InitRequest{})
+	in, err := b.ExtensionServer.Init(context.Background(), &pb.InitRequest{})
+	for _, c := range in.GetCommands() {
+		d.Commands = append(d.Commands, wire.FromCommand(c))
+	}
 	out, err2 := b.Configure(context.Background(), &pb.ConfigureRequest{Config: block})
 	if errors.Join(err, err2) != nil {
 		return 1
@@ -187,6 +265,8 @@ func checked(defect string) int {
 		d.ConfigSchema = json.RawMessage(`{"type":"object"}`)
 	case "accepts nothing":
 		problems = append(problems, schema.Problem{Severity: schema.SeverityError, Message: "I do not like it"})
+	case "has a command with an odd name":
+		d.Commands[0].Name = "Greet everybody!"
 	case "is another version":
 		d.Version = "2"
 	case "leaves a child":
@@ -210,6 +290,9 @@ func (b *broken) Init(ctx context.Context, in *pb.InitRequest) (*pb.InitResponse
 	out, err := b.ExtensionServer.Init(ctx, in)
 	if b.defect == "has no name" && out != nil {
 		out.Name = ""
+	}
+	if b.defect == "has other commands" && out != nil {
+		out.Commands[0].Description = "Something else."
 	}
 	return out, err
 }
@@ -275,7 +358,14 @@ func (b *broken) Health(ctx context.Context, in *pb.HealthRequest) (*pb.HealthRe
 			return nil, err
 		}
 	}
-	return b.ExtensionServer.Health(ctx, in)
+	out, err := b.ExtensionServer.Health(ctx, in)
+	if b.defect == "counts nonsense" && err == nil {
+		out.Metrics["Greetings, everybody"] = 1
+	}
+	if b.defect == "loses count" && err == nil {
+		out.Metrics["greetings_total"] = float64(1000 - n)
+	}
+	return out, err
 }
 
 // opened are files that would be closed if they were collected.

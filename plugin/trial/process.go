@@ -46,6 +46,9 @@ type running struct {
 	client   pb.ExtensionClient
 	services schema.Services
 	name     string
+
+	around     func(grpc.ServiceRegistrar) grpc.ServiceRegistrar // of the services; nil = nothing is
+	introduced *pb.InitResponse                                  // after Init
 }
 
 var _ life.Extension = (*running)(nil)
@@ -80,13 +83,21 @@ func (p Program) openMarked(t conform.T, services schema.Services) (*running, st
 }
 
 func (r *running) Init(ctx context.Context) (life.Introduction, error) {
-	id, err := r.proc.Offer(func(reg grpc.ServiceRegistrar) { wire.Register(reg, r.services, r.name) })
+	id, err := r.proc.Offer(func(reg grpc.ServiceRegistrar) {
+		if r.around != nil {
+			reg = r.around(reg)
+		}
+		wire.Register(reg, r.services, r.name)
+	})
 	if err != nil {
 		return life.Introduction{}, err
 	}
 	out, err := r.client.Init(ctx, &pb.InitRequest{
 		Extension: r.name, Generation: 1, BrokerId: id, Services: r.services.Names(), LogLevel: "info",
 	})
+	if err == nil {
+		r.introduced = out
+	}
 	return life.Introduction{Name: out.GetName(), Version: out.GetVersion(), Requires: out.GetRequires()}, wire.FromStatus(err)
 }
 
@@ -126,7 +137,14 @@ func (r *running) Drain(ctx context.Context, deadline time.Duration) (int, error
 // begun returns a process that serves, its listeners, and its mark.
 func (p Program) begun(t conform.T) (*running, []string, string) {
 	t.Helper()
+	return p.begunWith(t, nil)
+}
+
+// begunWith is begun with something around the services that the process may use.
+func (p Program) begunWith(t conform.T, around func(grpc.ServiceRegistrar) grpc.ServiceRegistrar) (*running, []string, string) {
+	t.Helper()
 	r, value := p.openMarked(t, p.Services(t))
+	r.around = around
 	ctx := bound(t, startTimeout)
 	if _, err := r.Init(ctx); err != nil {
 		t.Fatalf("Init: %v", err)

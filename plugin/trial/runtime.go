@@ -26,7 +26,7 @@ type Runtime struct {
 }
 
 // Groups returns the checks: those of an extension about what it says of itself, its life, its configuration and the end of its
-// process, because a runtime has the same life, and runtime/swap about how it is replaced. What its services do is checked
+// process, because a runtime has the same life, runtime/active about the end of one that is active, and runtime/swap about how it is replaced. What its services do is checked
 // elsewhere.
 func (r Runtime) Groups() []conform.Group {
 	spec := r.Spec
@@ -44,7 +44,7 @@ func (r Runtime) Groups() []conform.Group {
 	for i, g := range groups {
 		groups[i].Name = path.Join("runtime", path.Base(g.Name))
 	}
-	return append(groups, r.swapGroup())
+	return append(groups, r.activeGroup(), r.swapGroup())
 }
 
 func (r Runtime) swapGroup() conform.Group {

@@ -1,5 +1,10 @@
 package trial_test
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
+
+func hang() error { return errors.ErrUnsupported }

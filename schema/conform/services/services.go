@@ -4,6 +4,10 @@
 // guard, over an in-memory connection, through a plugin process, and against a runtime in another language. They expect
 // what host/local has by default: agents "nyx" (programming, security) and "aria" (writing, empathy), both running, with a
 // brain that answers every message, thinks and feels while it does, and needs no network.
+//
+// They do not see what becomes of a cursor whose events have been evicted: nothing that a caller can do makes a log forget, and
+// no two runtimes are told in the same way to keep little. A gap they do see, after a cursor of another epoch. A log that is
+// host/eventlog is held to the rest by its own tests.
 package services
 
 import (
