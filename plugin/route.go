@@ -75,7 +75,7 @@ func goesOn(method string) bool {
 		pb.Chat_Route_FullMethodName, pb.Chat_GetConversation_FullMethodName, pb.Chat_ListConversations_FullMethodName,
 		pb.Chat_ListRuns_FullMethodName, pb.Chat_GetRun_FullMethodName, pb.Chat_CancelRun_FullMethodName,
 		pb.Memory_Search_FullMethodName, pb.Memory_Get_FullMethodName,
-		pb.Events_Head_FullMethodName:
+		pb.Events_Head_FullMethodName, pb.Usage_Report_FullMethodName:
 		return true
 	}
 	return false

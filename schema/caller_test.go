@@ -66,8 +66,9 @@ func TestServicesNames(t *testing.T) {
 	type agents struct{ schema.Agents }
 	type memory struct{ schema.Memory }
 	type events struct{ schema.Events }
+	type usage struct{ schema.Usage }
 	type identity struct{ schema.Identity }
-	all := schema.Services{Agents: agents{}, Chat: chat{}, Memory: memory{}, Events: events{}, Identity: identity{}}
+	all := schema.Services{Agents: agents{}, Chat: chat{}, Memory: memory{}, Events: events{}, Usage: usage{}, Identity: identity{}}
 	if names := all.Names(); !slices.Equal(names, schema.ServiceNames()) {
 		t.Errorf("names are %v, want %v", names, schema.ServiceNames())
 	}

@@ -58,6 +58,7 @@ const (
 	ReasonDeleted       = "conversation_deleted" // its conversation was deleted
 	ReasonBrainError    = "brain_error"          // the brain failed; Run.Error says how
 	ReasonShutdown      = "host_shutdown"        // the host was told to stop and did not wait longer
+	ReasonBudget        = "budget_exceeded"      // a budget of its principal, its agent or the host is used up; Run.Error says which
 )
 
 // Run is one turn: a message accepted, and what became of it.
@@ -67,12 +68,13 @@ type Run struct {
 	AgentID        string     `json:"agentId" doc:"The agent that was asked"`
 	Principal      string     `json:"principal" doc:"Who sent the message"`
 	Status         RunStatus  `json:"status" enum:"queued,running,completed,failed,cancelled" doc:"The last three are its end"`
-	Reason         string     `json:"reason,omitempty" doc:"Why it failed or was cancelled, for a program, such as host_restarted, agent_stopped, brain_error, cancelled or interrupted"`
+	Reason         string     `json:"reason,omitempty" doc:"Why it failed or was cancelled, for a program, such as host_restarted, agent_stopped, brain_error, budget_exceeded, cancelled or interrupted"`
 	Error          string     `json:"error,omitempty" doc:"What went wrong, for a person"`
 	MessageID      string     `json:"messageId" doc:"The message that began it"`
 	ReplyID        string     `json:"replyId,omitempty" doc:"The message that ended it: the reply, or what had been said of it"`
 	Reply          *Message   `json:"reply,omitempty" doc:"That message; not in lists"`
 	Since          string     `json:"since" doc:"The place in the event log just before its first event"`
+	Usage          *UsageSum  `json:"usage,omitempty" doc:"What models have used for it by now; absent where none was asked, and in lists"`
 	QueuedAt       time.Time  `json:"queuedAt" doc:"When it was accepted"`
 	StartedAt      *time.Time `json:"startedAt,omitempty" doc:"When its work began; absent until then"`
 	FinishedAt     *time.Time `json:"finishedAt,omitempty" doc:"When it came to its end; absent until then"`

@@ -6,12 +6,13 @@ const (
 	ServiceChat     = "chat"
 	ServiceMemory   = "memory"
 	ServiceEvents   = "events"
+	ServiceUsage    = "usage"
 	ServiceIdentity = "identity"
 )
 
 // ServiceNames lists the services that a host can offer, in the order in which they are documented.
 func ServiceNames() []string {
-	return []string{ServiceAgents, ServiceChat, ServiceMemory, ServiceEvents, ServiceIdentity}
+	return []string{ServiceAgents, ServiceChat, ServiceMemory, ServiceEvents, ServiceUsage, ServiceIdentity}
 }
 
 // ServiceCommands is the name of Commands in HostServices.
@@ -49,6 +50,7 @@ type Services struct {
 	Chat     Chat
 	Memory   Memory
 	Events   Events
+	Usage    Usage
 	Identity Identity // offered by the host itself, whatever the runtime
 }
 
@@ -60,7 +62,7 @@ func (s Services) Names() []string {
 		offered bool
 	}{
 		{ServiceAgents, s.Agents != nil}, {ServiceChat, s.Chat != nil}, {ServiceMemory, s.Memory != nil},
-		{ServiceEvents, s.Events != nil}, {ServiceIdentity, s.Identity != nil},
+		{ServiceEvents, s.Events != nil}, {ServiceUsage, s.Usage != nil}, {ServiceIdentity, s.Identity != nil},
 	} {
 		if o.offered {
 			names = append(names, o.name)
@@ -82,6 +84,8 @@ func (s Services) Only(names []string) Services {
 			out.Memory = s.Memory
 		case ServiceEvents:
 			out.Events = s.Events
+		case ServiceUsage:
+			out.Usage = s.Usage
 		case ServiceIdentity:
 			out.Identity = s.Identity
 		}

@@ -278,6 +278,22 @@ func (q RunsQuery) Validate() error {
 }
 
 // Validate returns nil or one CodeInvalidArgument error that names every wrong value.
+func (q UsageQuery) Validate() error {
+	var c check
+	c.id("agentId", q.AgentID, false)
+	c.text("principal", q.Principal, false, MaxNameBytes)
+	c.id("runId", q.RunID, false)
+	if !q.Since.IsZero() && !q.Until.IsZero() && !q.Since.Before(q.Until) {
+		c.add("until", "must be after since")
+	}
+	if q.GroupBy != "" && !slices.Contains(UsageGroupings(), q.GroupBy) {
+		c.add("groupBy", "must be one of %v", UsageGroupings())
+	}
+	c.cursor("cursor", q.Cursor)
+	return c.err("report usage")
+}
+
+// Validate returns nil or one CodeInvalidArgument error that names every wrong value.
 func (q EventQuery) Validate() error {
 	var c check
 	if _, err := ParseCursor(q.Since.String()); err != nil {

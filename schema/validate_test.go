@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -54,6 +55,10 @@ func TestValidate(t *testing.T) {
 		{"conversation empty", schema.ConversationQuery{Cursor: "\xff"}, "conversationId cursor"},
 		{"conversations", schema.ConversationsQuery{}, ""},
 		{"conversations bad", schema.ConversationsQuery{AgentID: "a b", Cursor: "\xff"}, "agentId cursor"},
+		{"usage", schema.UsageQuery{AgentID: "a", Principal: "someone@example.org", RunID: "r", GroupBy: schema.UsageByDay}, ""},
+		{"usage bad", schema.UsageQuery{
+			AgentID: "a b", Principal: "\xff", RunID: "/", GroupBy: "week", Cursor: "\xff", Since: time.Unix(2, 0), Until: time.Unix(2, 0),
+		}, "agentId principal runId until groupBy cursor"},
 		{"events", schema.EventQuery{Since: schema.Cursor{Epoch: "e"}, Agents: []string{"a"}, Types: schema.EventTypes(), RunID: "r"}, ""},
 		{"events bad", schema.EventQuery{
 			Since: schema.Cursor{Seq: 1}, Agents: []string{"a", ""}, Types: []schema.EventType{"no"}, RunID: "a b",

@@ -31,6 +31,8 @@ type (
 	SendRequest  = schema.SendRequest
 	Services     = schema.Services
 	Scope        = schema.Scope
+	UsageQuery   = schema.UsageQuery
+	UsageReport  = schema.UsageReport
 )
 
 // Names of services, for Definition.Requires.
@@ -39,6 +41,7 @@ const (
 	ServiceChat     = schema.ServiceChat
 	ServiceMemory   = schema.ServiceMemory
 	ServiceEvents   = schema.ServiceEvents
+	ServiceUsage    = schema.ServiceUsage
 	ServiceIdentity = schema.ServiceIdentity
 )
 

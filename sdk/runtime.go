@@ -52,7 +52,8 @@ type RuntimeDefinition struct {
 	Summary string // one sentence, for people
 
 	// Offers names the services (ServiceAgents, …) that the runtime has. Nil = agents, chat, memory and events. Those that it
-	// does not have are nil for extensions, and absent from the API.
+	// does not have are nil for extensions, and absent from the API. A host that does not know ServiceUsage, because it is of an
+	// earlier release, refuses a runtime that offers it.
 	Offers []string
 
 	// New returns a pointer to a new struct. Its exported fields with their JSON names are the block "runtime" of the
@@ -65,7 +66,7 @@ type RuntimeDefinition struct {
 // what else the program does: "describe", "check", what becomes of its output, signals, and the end of the host.
 func ServeRuntime(d RuntimeDefinition) {
 	if d.Offers == nil {
-		d.Offers = runtimeServices()
+		d.Offers = []string{ServiceAgents, ServiceChat, ServiceMemory, ServiceEvents}
 	}
 	if err := d.validate(); err != nil {
 		fmt.Fprintf(os.Stderr, "runtime %s: %v\n", d.Name, err)

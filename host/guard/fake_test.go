@@ -21,10 +21,11 @@ type (
 	chat   struct{ *careless }
 	memory struct{ *careless }
 	events struct{ *careless }
+	usage  struct{ *careless }
 )
 
 func (c *careless) services() schema.Services {
-	return schema.Services{Agents: agents{c}, Chat: chat{c}, Memory: memory{c}, Events: events{c}}
+	return schema.Services{Agents: agents{c}, Chat: chat{c}, Memory: memory{c}, Events: events{c}, Usage: usage{c}}
 }
 
 func (c *careless) act(name string) { c.acts = append(c.acts, name) }
@@ -124,6 +125,11 @@ func (c memory) Get(_ context.Context, _, id string) (schema.MemoryItem, error) 
 func (c memory) Delete(_ context.Context, _, id string) error {
 	c.act("delete")
 	return find(id, "own", "shared")
+}
+
+// Report shows by what it was asked: the principal as the key, the limit as the number of steps.
+func (c usage) Report(_ context.Context, q schema.UsageQuery) (schema.UsageReport, error) {
+	return schema.UsageReport{Groups: []schema.UsageGroup{{Key: q.Principal, UsageSum: schema.UsageSum{Steps: int64(q.Limit)}}}}, nil
 }
 
 func (c events) Subscribe(context.Context, schema.EventQuery) iter.Seq2[schema.Event, error] {

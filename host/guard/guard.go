@@ -21,6 +21,9 @@ func New(s schema.Services) schema.Services {
 	if s.Memory != nil {
 		out.Memory = memory{next: s.Memory, agents: s.Agents}
 	}
+	if s.Usage != nil {
+		out.Usage = usage{s.Usage}
+	}
 	if s.Events != nil {
 		out.Events = events{s.Events}
 	}

@@ -205,9 +205,47 @@ func eventCalls() []call {
 	}
 }
 
+func usageCalls() []call {
+	report := func(q schema.UsageQuery) func(context.Context, schema.Services) error {
+		return func(ctx context.Context, s schema.Services) error { return second(s.Usage.Report(ctx, q)) }
+	}
+	return []call{
+		{"usage", report(schema.UsageQuery{}), ok, ok, ok, ""},
+		{"usage of somebody else", report(schema.UsageQuery{Principal: "bob"}), ok, ok, ok, ""},
+		{"usage bad", report(schema.UsageQuery{GroupBy: "week"}), invalid, invalid, invalid, ""},
+	}
+}
+
+// TestUsageIsTheCallers has a runtime that would show everybody's.
+func TestUsageIsTheCallers(t *testing.T) {
+	s := guard.New((&careless{}).services())
+	for _, c := range []struct {
+		who, asks string
+		scope     schema.Scope
+		want      []string // principals by which the runtime was asked
+	}{
+		{"alice", "", schema.ScopeRead, []string{"alice"}},
+		{"alice", "alice", schema.ScopeChat, []string{"alice"}},
+		{"alice", "bob", schema.ScopeChat, nil},
+		{"root", "", schema.ScopeAdmin, []string{""}},
+		{"root", "bob", schema.ScopeAdmin, []string{"bob"}},
+	} {
+		r, err := s.Usage.Report(as(c.who, c.scope), schema.UsageQuery{Principal: c.asks, Limit: 1 << 30})
+		var got []string
+		for _, g := range r.Groups {
+			if got = append(got, g.Key); g.Steps != schema.MaxPageSize {
+				t.Errorf("%s asked for a page of %d groups", c.who, g.Steps)
+			}
+		}
+		if err != nil || !slices.Equal(got, c.want) || r.Groups == nil {
+			t.Errorf("%s, who asks for %q, is shown %q, %v; want %q", c.who, c.asks, got, err, c.want)
+		}
+	}
+}
+
 // TestWhoMayDoWhat makes every call as everybody. Nothing that is refused may reach the runtime.
 func TestWhoMayDoWhat(t *testing.T) {
-	for _, c := range slices.Concat(agentCalls(), chatCalls(), memoryCalls(), eventCalls()) {
+	for _, c := range slices.Concat(agentCalls(), chatCalls(), memoryCalls(), eventCalls(), usageCalls()) {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			for who, v := range map[string]struct {
 				ctx  context.Context
@@ -324,7 +362,7 @@ func TestCallThatIsOver(t *testing.T) {
 	for want, end := range map[schema.ErrorCode]time.Duration{schema.CodeCancelled: time.Hour, schema.CodeDeadlineExceeded: -1} {
 		ctx, cancel := context.WithTimeout(as("root", schema.ScopeAdmin), end)
 		cancel()
-		for _, c := range slices.Concat(agentCalls(), chatCalls(), memoryCalls(), eventCalls()) {
+		for _, c := range slices.Concat(agentCalls(), chatCalls(), memoryCalls(), eventCalls(), usageCalls()) {
 			if err := c.make(ctx, s); schema.CodeOf(err) != want {
 				t.Errorf("%s: %v, want %s", c.name, err, want)
 			}

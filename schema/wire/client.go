@@ -30,6 +30,7 @@ func Dial(cc grpc.ClientConnInterface, names []string) schema.Services {
 		Chat:     chatClient{pb.NewChatClient(cc)},
 		Memory:   memoryClient{pb.NewMemoryClient(cc)},
 		Events:   eventsClient{pb.NewEventsClient(cc)},
+		Usage:    usageClient{pb.NewUsageClient(cc)},
 		Identity: identityClient{pb.NewIdentityClient(cc)},
 	}.Only(names)
 }

@@ -103,6 +103,8 @@ func conversions() []conversion {
 		pair("memory hit", wire.ToMemoryHit, wire.FromMemoryHit),
 		pair("new memory", wire.ToNewMemory, wire.FromNewMemory),
 		pair("memory query", sure(wire.ToMemoryQuery), wire.FromMemoryQuery),
+		pair("usage query", sure(wire.ToUsageQuery), wire.FromUsageQuery),
+		pair("usage report", sure(wire.ToUsageReport), wire.FromUsageReport),
 		pair("event", sure(wire.ToEvent), wire.FromEvent),
 		pair("command", sure(wire.ToCommand), sure(wire.FromCommand)),
 		pair("command call", wire.ToCommandCall, wire.FromCommandCall),
@@ -315,6 +317,10 @@ func TestBadAnswersAreRefused(t *testing.T) {
 		"expires":          second(wire.FromMemoryItem(&pb.MemoryItem{ExpiresAt: late})),
 		"min importance":   second(wire.FromMemoryQuery(&pb.SearchMemoryRequest{MinImportance: math.NaN()})),
 		"hit score":        second(wire.FromMemoryHit(&pb.MemoryHit{Memory: &pb.MemoryItem{}, Score: math.Inf(-1)})),
+		"usage since":      second(wire.FromUsageQuery(&pb.UsageRequest{Since: late})),
+		"usage until":      second(wire.FromUsageQuery(&pb.UsageRequest{Until: late})),
+		"usage total":      second(wire.FromUsageReport(&pb.UsageResponse{})),
+		"usage group":      second(wire.FromUsageReport(&pb.UsageResponse{Total: &pb.UsageSum{}, Groups: []*pb.UsageGroup{{}}})),
 		"two chat events":  second(wire.ToChatEvent(schema.ChatEvent{Accepted: &schema.Accepted{}, Event: &schema.Event{}})),
 		"no chat event":    second(wire.ToChatEvent(schema.ChatEvent{})),
 	} {
@@ -363,13 +369,14 @@ func TestListsAreNeverNull(t *testing.T) {
 	decision, err3 := wire.FromRouteDecision(&pb.RouteDecision{Candidates: []*pb.RouteCandidate{{}}})
 	conversation, err4 := wire.FromConversation(&pb.GetConversationResponse{Conversation: &pb.ConversationSummary{}})
 	conversations, err5 := wire.FromConversationPage(&pb.ListConversationsResponse{})
-	for _, err := range []error{err, err2, err3, err4, err5} {
+	report, err6 := wire.FromUsageReport(&pb.UsageResponse{Total: &pb.UsageSum{}})
+	for _, err := range []error{err, err2, err3, err4, err5, err6} {
 		if err != nil {
 			t.Error(err)
 		}
 	}
 	if agent.Skills == nil || page.Agents == nil || decision.Candidates[0].Reasons == nil || conversation.Messages == nil ||
-		conversations.Conversations == nil {
+		conversations.Conversations == nil || report.Groups == nil {
 		t.Error("a list that JSON shows is nil")
 	}
 }

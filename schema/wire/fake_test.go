@@ -26,12 +26,13 @@ type (
 	fakeChat     struct{ *fake }
 	fakeMemory   struct{ *fake }
 	fakeEvents   struct{ *fake }
+	fakeUsage    struct{ *fake }
 	fakeIdentity struct{ *fake }
 )
 
 func (f *fake) services() schema.Services {
 	return schema.Services{
-		Agents: fakeAgents{f}, Chat: fakeChat{f}, Memory: fakeMemory{f}, Events: fakeEvents{f}, Identity: fakeIdentity{f},
+		Agents: fakeAgents{f}, Chat: fakeChat{f}, Memory: fakeMemory{f}, Events: fakeEvents{f}, Usage: fakeUsage{f}, Identity: fakeIdentity{f},
 	}
 }
 
@@ -109,6 +110,10 @@ func (f fakeEvents) Head(ctx context.Context) (schema.Cursor, error) {
 	return schema.Cursor{Epoch: "e", Seq: 9}, f.any(ctx)
 }
 
+func (f fakeUsage) Report(ctx context.Context, q schema.UsageQuery) (schema.UsageReport, error) {
+	return schema.UsageReport{NextCursor: q.Cursor}, f.any(ctx)
+}
+
 func (f fakeIdentity) Authenticate(ctx context.Context, token string) (schema.Caller, error) {
 	return schema.Caller{Principal: token, Scopes: schema.Scopes()}, f.any(ctx)
 }
@@ -136,6 +141,7 @@ func everyCall(ctx context.Context, s schema.Services, text string) map[string]e
 	_, errs["memory.Search"] = s.Memory.Search(ctx, schema.MemoryQuery{Text: text})
 	_, errs["memory.Get"] = s.Memory.Get(ctx, "nyx", text)
 	errs["memory.Delete"] = s.Memory.Delete(ctx, "nyx", text)
+	_, errs["usage.Report"] = s.Usage.Report(ctx, schema.UsageQuery{Principal: text})
 	errs["chat.Send"] = firstError(s.Chat.Send(ctx, schema.SendRequest{Message: text}))
 	errs["events.Subscribe"] = firstError(s.Events.Subscribe(ctx, schema.EventQuery{RunID: text}))
 	return errs

@@ -17,6 +17,9 @@ func ToRun(r schema.Run) *pb.Run {
 	if r.Reply != nil {
 		out.Reply = ToMessage(*r.Reply)
 	}
+	if r.Usage != nil {
+		out.Usage = ToUsageSum(*r.Usage)
+	}
 	return out
 }
 
@@ -46,6 +49,10 @@ func FromRun(m *pb.Run) (schema.Run, error) {
 			return schema.Run{}, err
 		}
 		r.Reply = &reply
+	}
+	if m.GetUsage() != nil {
+		used := FromUsageSum(m.GetUsage())
+		r.Usage = &used
 	}
 	return r, nil
 }

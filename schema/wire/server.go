@@ -43,6 +43,9 @@ func Register(s grpc.ServiceRegistrar, svc schema.Services, extension string, op
 	if svc.Events != nil {
 		pb.RegisterEventsServer(s, eventsServer{server: srv, svc: svc.Events})
 	}
+	if svc.Usage != nil {
+		pb.RegisterUsageServer(s, usageServer{server: srv, svc: svc.Usage})
+	}
 	if svc.Identity != nil {
 		pb.RegisterIdentityServer(s, identityServer{server: srv, svc: svc.Identity})
 	}

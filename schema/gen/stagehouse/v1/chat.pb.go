@@ -146,6 +146,7 @@ type Run struct {
 	FinishedAt     *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
 	Since          string                 `protobuf:"bytes,13,opt,name=since,proto3" json:"since,omitempty"` // a cursor
 	Reply          *Message               `protobuf:"bytes,14,opt,name=reply,proto3" json:"reply,omitempty"` // not in lists
+	Usage          *UsageSum              `protobuf:"bytes,15,opt,name=usage,proto3" json:"usage,omitempty"` // unset = no model was asked; not in lists
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -274,6 +275,13 @@ func (x *Run) GetSince() string {
 func (x *Run) GetReply() *Message {
 	if x != nil {
 		return x.Reply
+	}
+	return nil
+}
+
+func (x *Run) GetUsage() *UsageSum {
+	if x != nil {
+		return x.Usage
 	}
 	return nil
 }
@@ -1877,7 +1885,7 @@ var File_stagehouse_v1_chat_proto protoreflect.FileDescriptor
 
 const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\n" +
-	"\x18stagehouse/v1/chat.proto\x12\rstagehouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1astagehouse/v1/common.proto\x1a\x1astagehouse/v1/events.proto\"\xa9\x02\n" +
+	"\x18stagehouse/v1/chat.proto\x12\rstagehouse.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1astagehouse/v1/common.proto\x1a\x1astagehouse/v1/events.proto\x1a\x19stagehouse/v1/usage.proto\"\xa9\x02\n" +
 	"\aMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0fconversation_id\x18\x02 \x01(\tR\x0econversationId\x12\x12\n" +
@@ -1888,7 +1896,7 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\aemotion\x18\a \x01(\v2\x16.stagehouse.v1.EmotionR\aemotion\x129\n" +
 	"\n" +
 	"created_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n" +
-	"\apartial\x18\t \x01(\bR\apartial\"\xec\x03\n" +
+	"\apartial\x18\t \x01(\bR\apartial\"\x9b\x04\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
 	"\x0fconversation_id\x18\x02 \x01(\tR\x0econversationId\x12\x19\n" +
@@ -1907,7 +1915,8 @@ const file_stagehouse_v1_chat_proto_rawDesc = "" +
 	"\vfinished_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"finishedAt\x12\x14\n" +
 	"\x05since\x18\r \x01(\tR\x05since\x12,\n" +
-	"\x05reply\x18\x0e \x01(\v2\x16.stagehouse.v1.MessageR\x05reply\"\xe4\x01\n" +
+	"\x05reply\x18\x0e \x01(\v2\x16.stagehouse.v1.MessageR\x05reply\x12-\n" +
+	"\x05usage\x18\x0f \x01(\v2\x17.stagehouse.v1.UsageSumR\x05usage\"\xe4\x01\n" +
 	"\vSendRequest\x12-\n" +
 	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x19\n" +
@@ -2083,9 +2092,10 @@ var file_stagehouse_v1_chat_proto_goTypes = []any{
 	(*CancelRunResponse)(nil),          // 26: stagehouse.v1.CancelRunResponse
 	(*Emotion)(nil),                    // 27: stagehouse.v1.Emotion
 	(*timestamppb.Timestamp)(nil),      // 28: google.protobuf.Timestamp
-	(*Caller)(nil),                     // 29: stagehouse.v1.Caller
-	(*Event)(nil),                      // 30: stagehouse.v1.Event
-	(*Cursor)(nil),                     // 31: stagehouse.v1.Cursor
+	(*UsageSum)(nil),                   // 29: stagehouse.v1.UsageSum
+	(*Caller)(nil),                     // 30: stagehouse.v1.Caller
+	(*Event)(nil),                      // 31: stagehouse.v1.Event
+	(*Cursor)(nil),                     // 32: stagehouse.v1.Cursor
 }
 var file_stagehouse_v1_chat_proto_depIdxs = []int32{
 	27, // 0: stagehouse.v1.Message.emotion:type_name -> stagehouse.v1.Emotion
@@ -2094,60 +2104,61 @@ var file_stagehouse_v1_chat_proto_depIdxs = []int32{
 	28, // 3: stagehouse.v1.Run.started_at:type_name -> google.protobuf.Timestamp
 	28, // 4: stagehouse.v1.Run.finished_at:type_name -> google.protobuf.Timestamp
 	0,  // 5: stagehouse.v1.Run.reply:type_name -> stagehouse.v1.Message
-	29, // 6: stagehouse.v1.SendRequest.caller:type_name -> stagehouse.v1.Caller
-	4,  // 7: stagehouse.v1.SendResponse.events:type_name -> stagehouse.v1.ChatEvent
-	5,  // 8: stagehouse.v1.ChatEvent.accepted:type_name -> stagehouse.v1.Accepted
-	30, // 9: stagehouse.v1.ChatEvent.logged:type_name -> stagehouse.v1.Event
-	0,  // 10: stagehouse.v1.Accepted.message:type_name -> stagehouse.v1.Message
-	8,  // 11: stagehouse.v1.Accepted.route:type_name -> stagehouse.v1.RouteDecision
-	31, // 12: stagehouse.v1.Accepted.since:type_name -> stagehouse.v1.Cursor
-	29, // 13: stagehouse.v1.RouteRequest.caller:type_name -> stagehouse.v1.Caller
-	8,  // 14: stagehouse.v1.RouteResponse.decision:type_name -> stagehouse.v1.RouteDecision
-	9,  // 15: stagehouse.v1.RouteDecision.candidates:type_name -> stagehouse.v1.RouteCandidate
-	28, // 16: stagehouse.v1.ConversationSummary.created_at:type_name -> google.protobuf.Timestamp
-	28, // 17: stagehouse.v1.ConversationSummary.updated_at:type_name -> google.protobuf.Timestamp
-	29, // 18: stagehouse.v1.GetConversationRequest.caller:type_name -> stagehouse.v1.Caller
-	10, // 19: stagehouse.v1.GetConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
-	0,  // 20: stagehouse.v1.GetConversationResponse.messages:type_name -> stagehouse.v1.Message
-	29, // 21: stagehouse.v1.ListConversationsRequest.caller:type_name -> stagehouse.v1.Caller
-	10, // 22: stagehouse.v1.ListConversationsResponse.conversations:type_name -> stagehouse.v1.ConversationSummary
-	29, // 23: stagehouse.v1.CreateConversationRequest.caller:type_name -> stagehouse.v1.Caller
-	10, // 24: stagehouse.v1.CreateConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
-	29, // 25: stagehouse.v1.UpdateConversationRequest.caller:type_name -> stagehouse.v1.Caller
-	10, // 26: stagehouse.v1.UpdateConversationRequest.values:type_name -> stagehouse.v1.ConversationSummary
-	10, // 27: stagehouse.v1.UpdateConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
-	29, // 28: stagehouse.v1.DeleteConversationRequest.caller:type_name -> stagehouse.v1.Caller
-	29, // 29: stagehouse.v1.ListRunsRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 30: stagehouse.v1.ListRunsResponse.runs:type_name -> stagehouse.v1.Run
-	29, // 31: stagehouse.v1.GetRunRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 32: stagehouse.v1.GetRunResponse.run:type_name -> stagehouse.v1.Run
-	29, // 33: stagehouse.v1.CancelRunRequest.caller:type_name -> stagehouse.v1.Caller
-	1,  // 34: stagehouse.v1.CancelRunResponse.run:type_name -> stagehouse.v1.Run
-	2,  // 35: stagehouse.v1.Chat.Send:input_type -> stagehouse.v1.SendRequest
-	6,  // 36: stagehouse.v1.Chat.Route:input_type -> stagehouse.v1.RouteRequest
-	11, // 37: stagehouse.v1.Chat.GetConversation:input_type -> stagehouse.v1.GetConversationRequest
-	13, // 38: stagehouse.v1.Chat.ListConversations:input_type -> stagehouse.v1.ListConversationsRequest
-	15, // 39: stagehouse.v1.Chat.CreateConversation:input_type -> stagehouse.v1.CreateConversationRequest
-	17, // 40: stagehouse.v1.Chat.UpdateConversation:input_type -> stagehouse.v1.UpdateConversationRequest
-	19, // 41: stagehouse.v1.Chat.DeleteConversation:input_type -> stagehouse.v1.DeleteConversationRequest
-	21, // 42: stagehouse.v1.Chat.ListRuns:input_type -> stagehouse.v1.ListRunsRequest
-	23, // 43: stagehouse.v1.Chat.GetRun:input_type -> stagehouse.v1.GetRunRequest
-	25, // 44: stagehouse.v1.Chat.CancelRun:input_type -> stagehouse.v1.CancelRunRequest
-	3,  // 45: stagehouse.v1.Chat.Send:output_type -> stagehouse.v1.SendResponse
-	7,  // 46: stagehouse.v1.Chat.Route:output_type -> stagehouse.v1.RouteResponse
-	12, // 47: stagehouse.v1.Chat.GetConversation:output_type -> stagehouse.v1.GetConversationResponse
-	14, // 48: stagehouse.v1.Chat.ListConversations:output_type -> stagehouse.v1.ListConversationsResponse
-	16, // 49: stagehouse.v1.Chat.CreateConversation:output_type -> stagehouse.v1.CreateConversationResponse
-	18, // 50: stagehouse.v1.Chat.UpdateConversation:output_type -> stagehouse.v1.UpdateConversationResponse
-	20, // 51: stagehouse.v1.Chat.DeleteConversation:output_type -> stagehouse.v1.DeleteConversationResponse
-	22, // 52: stagehouse.v1.Chat.ListRuns:output_type -> stagehouse.v1.ListRunsResponse
-	24, // 53: stagehouse.v1.Chat.GetRun:output_type -> stagehouse.v1.GetRunResponse
-	26, // 54: stagehouse.v1.Chat.CancelRun:output_type -> stagehouse.v1.CancelRunResponse
-	45, // [45:55] is the sub-list for method output_type
-	35, // [35:45] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	29, // 6: stagehouse.v1.Run.usage:type_name -> stagehouse.v1.UsageSum
+	30, // 7: stagehouse.v1.SendRequest.caller:type_name -> stagehouse.v1.Caller
+	4,  // 8: stagehouse.v1.SendResponse.events:type_name -> stagehouse.v1.ChatEvent
+	5,  // 9: stagehouse.v1.ChatEvent.accepted:type_name -> stagehouse.v1.Accepted
+	31, // 10: stagehouse.v1.ChatEvent.logged:type_name -> stagehouse.v1.Event
+	0,  // 11: stagehouse.v1.Accepted.message:type_name -> stagehouse.v1.Message
+	8,  // 12: stagehouse.v1.Accepted.route:type_name -> stagehouse.v1.RouteDecision
+	32, // 13: stagehouse.v1.Accepted.since:type_name -> stagehouse.v1.Cursor
+	30, // 14: stagehouse.v1.RouteRequest.caller:type_name -> stagehouse.v1.Caller
+	8,  // 15: stagehouse.v1.RouteResponse.decision:type_name -> stagehouse.v1.RouteDecision
+	9,  // 16: stagehouse.v1.RouteDecision.candidates:type_name -> stagehouse.v1.RouteCandidate
+	28, // 17: stagehouse.v1.ConversationSummary.created_at:type_name -> google.protobuf.Timestamp
+	28, // 18: stagehouse.v1.ConversationSummary.updated_at:type_name -> google.protobuf.Timestamp
+	30, // 19: stagehouse.v1.GetConversationRequest.caller:type_name -> stagehouse.v1.Caller
+	10, // 20: stagehouse.v1.GetConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
+	0,  // 21: stagehouse.v1.GetConversationResponse.messages:type_name -> stagehouse.v1.Message
+	30, // 22: stagehouse.v1.ListConversationsRequest.caller:type_name -> stagehouse.v1.Caller
+	10, // 23: stagehouse.v1.ListConversationsResponse.conversations:type_name -> stagehouse.v1.ConversationSummary
+	30, // 24: stagehouse.v1.CreateConversationRequest.caller:type_name -> stagehouse.v1.Caller
+	10, // 25: stagehouse.v1.CreateConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
+	30, // 26: stagehouse.v1.UpdateConversationRequest.caller:type_name -> stagehouse.v1.Caller
+	10, // 27: stagehouse.v1.UpdateConversationRequest.values:type_name -> stagehouse.v1.ConversationSummary
+	10, // 28: stagehouse.v1.UpdateConversationResponse.conversation:type_name -> stagehouse.v1.ConversationSummary
+	30, // 29: stagehouse.v1.DeleteConversationRequest.caller:type_name -> stagehouse.v1.Caller
+	30, // 30: stagehouse.v1.ListRunsRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 31: stagehouse.v1.ListRunsResponse.runs:type_name -> stagehouse.v1.Run
+	30, // 32: stagehouse.v1.GetRunRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 33: stagehouse.v1.GetRunResponse.run:type_name -> stagehouse.v1.Run
+	30, // 34: stagehouse.v1.CancelRunRequest.caller:type_name -> stagehouse.v1.Caller
+	1,  // 35: stagehouse.v1.CancelRunResponse.run:type_name -> stagehouse.v1.Run
+	2,  // 36: stagehouse.v1.Chat.Send:input_type -> stagehouse.v1.SendRequest
+	6,  // 37: stagehouse.v1.Chat.Route:input_type -> stagehouse.v1.RouteRequest
+	11, // 38: stagehouse.v1.Chat.GetConversation:input_type -> stagehouse.v1.GetConversationRequest
+	13, // 39: stagehouse.v1.Chat.ListConversations:input_type -> stagehouse.v1.ListConversationsRequest
+	15, // 40: stagehouse.v1.Chat.CreateConversation:input_type -> stagehouse.v1.CreateConversationRequest
+	17, // 41: stagehouse.v1.Chat.UpdateConversation:input_type -> stagehouse.v1.UpdateConversationRequest
+	19, // 42: stagehouse.v1.Chat.DeleteConversation:input_type -> stagehouse.v1.DeleteConversationRequest
+	21, // 43: stagehouse.v1.Chat.ListRuns:input_type -> stagehouse.v1.ListRunsRequest
+	23, // 44: stagehouse.v1.Chat.GetRun:input_type -> stagehouse.v1.GetRunRequest
+	25, // 45: stagehouse.v1.Chat.CancelRun:input_type -> stagehouse.v1.CancelRunRequest
+	3,  // 46: stagehouse.v1.Chat.Send:output_type -> stagehouse.v1.SendResponse
+	7,  // 47: stagehouse.v1.Chat.Route:output_type -> stagehouse.v1.RouteResponse
+	12, // 48: stagehouse.v1.Chat.GetConversation:output_type -> stagehouse.v1.GetConversationResponse
+	14, // 49: stagehouse.v1.Chat.ListConversations:output_type -> stagehouse.v1.ListConversationsResponse
+	16, // 50: stagehouse.v1.Chat.CreateConversation:output_type -> stagehouse.v1.CreateConversationResponse
+	18, // 51: stagehouse.v1.Chat.UpdateConversation:output_type -> stagehouse.v1.UpdateConversationResponse
+	20, // 52: stagehouse.v1.Chat.DeleteConversation:output_type -> stagehouse.v1.DeleteConversationResponse
+	22, // 53: stagehouse.v1.Chat.ListRuns:output_type -> stagehouse.v1.ListRunsResponse
+	24, // 54: stagehouse.v1.Chat.GetRun:output_type -> stagehouse.v1.GetRunResponse
+	26, // 55: stagehouse.v1.Chat.CancelRun:output_type -> stagehouse.v1.CancelRunResponse
+	46, // [46:56] is the sub-list for method output_type
+	36, // [36:46] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_chat_proto_init() }
@@ -2157,6 +2168,7 @@ func file_stagehouse_v1_chat_proto_init() {
 	}
 	file_stagehouse_v1_common_proto_init()
 	file_stagehouse_v1_events_proto_init()
+	file_stagehouse_v1_usage_proto_init()
 	file_stagehouse_v1_chat_proto_msgTypes[4].OneofWrappers = []any{
 		(*ChatEvent_Accepted)(nil),
 		(*ChatEvent_Logged)(nil),
