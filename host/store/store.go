@@ -70,6 +70,8 @@ type Tx interface {
 	EvictMemories(now time.Time, limit int) (int, error)
 	VectorTx
 
+	InsertUsage(u Usage) error
+
 	// AppendEvent gives e its cursor and keeps it. Whoever follows the store sees it after the commit, never before.
 	AppendEvent(e *schema.Event) error
 	// EvictEvents deletes up to limit events with a sequence number below first, oldest first, never the newest one, and
@@ -119,6 +121,10 @@ type Reader interface {
 	VectorReader
 
 	Outcome(principal, scope, key string) (Outcome, error)
+
+	// SumUsage adds up what models have used: one sum for each group, ordered as schema.UsageReport says, or one of everything.
+	// Where nothing was used there is none.
+	SumUsage(q UsageQuery) ([]schema.UsageGroup, error)
 
 	// Said returns the texts of the chat:delta events of a run, joined.
 	Said(run schema.Run) (string, error)
@@ -184,6 +190,27 @@ type MemoryQuery struct {
 	Tags          []string                // all of them
 	Metadata      []schema.MetadataEquals // all of them
 	MinImportance float64
+}
+
+// Usage is what one step of a model has used. It outlives its run and its agent.
+type Usage struct {
+	RunID, AgentID, Principal string
+	Provider, Model           string
+	Tokens                    schema.TokenUsage
+	Cost                      *int64 // in millionths of the currency; nil = its price is not known
+	Currency                  string
+	At                        time.Time
+}
+
+// UsageQuery selects steps: those to which everything applies that is given.
+type UsageQuery struct {
+	Viewer                    Viewer
+	AgentID, Principal, RunID string
+	Since, Until              time.Time            // from Since on, and before Until; zero = always
+	Currency                  string               // a cost in another one is not known; "" = whichever it is
+	GroupBy                   schema.UsageGrouping // "" = everything is one
+	After                     string               // only the groups behind that key; "" = from the start
+	Limit                     int                  // groups; 0 = all
 }
 
 // Clock returns a clock that tells times as every store gives them back: in UTC, to the microsecond, and without more. now nil

@@ -26,6 +26,7 @@ type state struct {
 	aged          []aged // an entry for every outcome that was put, oldest first
 	memories      map[string]memory
 	spaces        []*space // oldest first
+	usage         []store.Usage
 
 	count int64 // of everything that was inserted, and of changes: it gives the numbers, which only grow
 }

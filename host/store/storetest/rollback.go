@@ -24,7 +24,7 @@ func furnish(t *testing.T, s store.Store) (key int64) {
 			tx.InsertRun(key, schema.Run{ID: "r1", ConversationID: "c", AgentID: "nyx", Principal: "alice", Status: schema.RunRunning, Since: s.Epoch() + "-0"}),
 			tx.InsertMemory(schema.MemoryItem{ID: "mem1", AgentID: "nyx", Principal: "alice", Content: "word one"}),
 			tx.PutOutcome(store.Outcome{Principal: "alice", Scope: "s", Key: "k", Digest: "d", Result: []byte(`{}`), At: noon}),
-			tx.AppendEvent(event(1)), tx.AppendEvent(event(2)),
+			tx.InsertUsage(step("r1", "nyx", "alice", "small", 1, 1, "USD", noon)), tx.AppendEvent(event(1)), tx.AppendEvent(event(2)),
 		)
 	})
 	return key
@@ -43,8 +43,9 @@ func everything(t *testing.T, s store.Store, key int64) (all string) {
 		events, err6 := r.Events(0, 100)
 		unfinished, err7 := r.UnfinishedRuns(key)
 		outcome, err8 := r.Outcome("alice", "s", "k")
-		all = fmt.Sprintf("%+v", []any{agents, list, changes, messages, runs, numbers, memories, events, unfinished, outcome})
-		return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8)
+		used, err9 := r.SumUsage(store.UsageQuery{Viewer: v, GroupBy: schema.UsageByRun})
+		all = fmt.Sprintf("%+v", []any{agents, list, changes, messages, runs, numbers, memories, events, unfinished, outcome, used})
+		return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9)
 	})
 	return all
 }
@@ -70,7 +71,7 @@ func whatFailsHasNotHappened(t *testing.T, s store.Store) {
 				tx.UpdateRun(schema.Run{ID: "r1", Status: schema.RunCompleted}),
 				tx.UpdateConversation(key, schema.ConversationSummary{Title: "changed", Archived: true}),
 				tx.PutOutcome(store.Outcome{Principal: "alice", Scope: "s", Key: "k2", Digest: "d", Result: []byte(`{}`), At: noon.Add(-1)}),
-				tx.AppendEvent(event(3)), tx.DeleteConversation(other), tx.DeleteMemory("mem1"), tx.DeleteAgent("nyx"),
+				tx.InsertUsage(step("r2", "nyx", "alice", "small", 1, 1, "USD", noon)), tx.AppendEvent(event(3)), tx.DeleteConversation(other), tx.DeleteMemory("mem1"), tx.DeleteAgent("nyx"),
 				tx.UpdateRun(schema.Run{ID: "r2", Status: schema.RunFailed}), tx.DeleteConversation(key))
 			if err != nil {
 				t.Errorf("change everything: %v", err)
@@ -122,6 +123,9 @@ func whatIsDeletedTakesAlongItsOwn(t *testing.T, s store.Store) {
 	view(t, s, func(r store.Reader) error {
 		_, err := r.Memory("mem1")
 		gone("memory", err)
+		if used, err := r.SumUsage(store.UsageQuery{Viewer: store.Viewer{Everything: true}, RunID: "r1", AgentID: "nyx"}); len(used) != 1 || err != nil {
+			t.Errorf("what was used for the run is %+v, %v; it is kept", used, err)
+		}
 		return nil
 	})
 	for what, do := range map[string]func(store.Tx) error{

@@ -28,6 +28,8 @@ func TestStore(t *testing.T, open func(t *testing.T) store.Store) {
 		{"events are evicted from the beginning only", eventsAreEvictedFromTheBeginningOnly},
 		{"said", said},
 		{"outcomes are kept and evicted", outcomesAreKeptAndEvicted},
+		{"usage is added up", usageIsAddedUp},
+		{"usage agrees with a sum of its own", usageAgrees},
 		{"search sees what the viewer may see", searchSeesWhatTheViewerMaySee},
 		{"memories are listed in order", memoriesAreListedInOrder},
 		{"near memories", nearMemories},

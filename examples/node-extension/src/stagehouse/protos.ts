@@ -13,6 +13,7 @@ import type { ProtoGrpcType as PluginTypes } from '../../build/proto/plugin.js'
 import type { ProtoGrpcType as RuntimeTypes } from '../../build/proto/runtime.js'
 
 import agents from '../../../../schema/proto/stagehouse/v1/agents.proto'
+import brains from '../../../../schema/proto/stagehouse/v1/brains.proto'
 import chat from '../../../../schema/proto/stagehouse/v1/chat.proto'
 import commands from '../../../../schema/proto/stagehouse/v1/commands.proto'
 import common from '../../../../schema/proto/stagehouse/v1/common.proto'
@@ -21,6 +22,7 @@ import extension from '../../../../schema/proto/stagehouse/v1/extension.proto'
 import identity from '../../../../schema/proto/stagehouse/v1/identity.proto'
 import memory from '../../../../schema/proto/stagehouse/v1/memory.proto'
 import runtime from '../../../../schema/proto/stagehouse/v1/runtime.proto'
+import usage from '../../../../schema/proto/stagehouse/v1/usage.proto'
 import health from './proto/health.proto'
 import plugin from './proto/plugin.proto'
 import status from './proto/status.proto'
@@ -29,7 +31,7 @@ const root = new protobuf.Root()
 for (const name of ['any', 'empty', 'timestamp']) {
   root.addJSON(protobuf.common.get(`google/protobuf/${name}.proto`)?.nested ?? {})
 }
-for (const text of [common, commands, agents, chat, events, extension, identity, memory, runtime, plugin, health, status]) {
+for (const text of [common, commands, brains, usage, agents, chat, events, extension, identity, memory, runtime, plugin, health, status]) {
   protobuf.parse(text, root)
 }
 
