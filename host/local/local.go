@@ -19,6 +19,7 @@ import (
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/host/store/sqlite"
 	"github.com/stagehouse/stagehouse/host/turns"
+	"github.com/stagehouse/stagehouse/host/usage"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -39,6 +40,7 @@ type Runtime struct {
 	once     *once.Keeper
 	makers   map[string]*maker // of brains, by provider
 	memory   *memories.Memory
+	ledger   *usage.Ledger
 	commands atomic.Pointer[schema.Commands] // of extensions; nil = there are none
 	declare  sync.Mutex                      // held by one Declare at a time
 	closing  atomic.Bool
@@ -88,6 +90,9 @@ func (r *Runtime) begin(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if r.ledger, err = usage.Open(ctx, r.store, r.options.Usage, r.now, r.log); err != nil {
+		return err
+	}
 	r.chat, err = turns.New(turns.Options{
 		Store: r.store, Events: r.events, Work: r.work, Route: r.route, Logger: r.log, Now: r.now,
 		MaxRunning: r.options.MaxRunning, MaxWaiting: r.options.MaxWaiting, MaxUnfinished: r.options.MaxUnfinished, Timeout: r.options.TurnTimeout,
@@ -121,9 +126,9 @@ func (r *Runtime) startAll(ctx context.Context, ids []string) error {
 	return errors.Join(errs...)
 }
 
-// Services returns the four services.
+// Services returns the five services.
 func (r *Runtime) Services() schema.Services {
-	return schema.Services{Agents: agents{r}, Chat: r.chat, Memory: r.memory, Events: r.events}
+	return schema.Services{Agents: agents{r}, Chat: r.chat, Memory: r.memory, Events: r.events, Usage: r.ledger}
 }
 
 // now is the time that everything here is told by.

@@ -13,6 +13,7 @@ import (
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/host/turns"
+	"github.com/stagehouse/stagehouse/host/usage"
 )
 
 // Defaults of Options.
@@ -34,6 +35,7 @@ type Options struct {
 	Store  store.Store              // kept in this instead, which nobody else uses and the runtime closes; nil = in Dir
 	Agents []AgentSpec              // declared agents; nil = StarterAgents()
 	Brains map[string]brain.Factory // by provider, beside "builtin", which one of them may replace
+	Usage  usage.Config             // prices and budgets; zero = there are none
 	Logger *slog.Logger             // nil = no log
 	Now    func() time.Time         // nil = time.Now
 

@@ -1,13 +1,16 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/local/mood"
 	"github.com/stagehouse/stagehouse/host/store"
+	"github.com/stagehouse/stagehouse/host/usage"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -18,16 +21,29 @@ func (p *performance) take(s brain.Step) (reply string, err error) {
 		return "", p.turn.Tell(schema.EventThought, schema.Thought{Thought: clip(text(s.Thought), maxThoughtBytes)})
 	case s.Emotion != nil:
 		return "", p.feel(*s.Emotion)
+	case p.spent != nil && (s.Action != nil || s.Delta != ""):
+		return "", p.spent
 	case s.Action != nil:
 		return "", p.act(*s.Action)
 	case s.Delta != "":
 		return "", p.turn.Delta(s.Delta)
 	case s.Usage != nil:
-		return "", nil
+		return "", p.use(*s.Usage)
 	case s.Reply != "":
 		return s.Reply, nil
 	}
 	return "", errors.New("the brain yielded a step that is empty")
+}
+
+// use keeps what a model has used. The model is not asked again when a budget is used up by it, but what it has said already
+// is a reply all the same: see take.
+func (p *performance) use(u brain.Usage) error {
+	run := p.turn.Run
+	err := p.ledger.Record(context.Background(), usage.Step{
+		RunID: run.ID, AgentID: run.AgentID, Principal: run.Principal, Provider: u.Provider, Model: u.Model, Tokens: u.Tokens,
+	})
+	p.spent = p.ledger.Check(run.Principal, run.AgentID)
+	return fault.Conceal("keep what the model has used", err)
 }
 
 func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

@@ -23,6 +23,7 @@ type performance struct {
 	feels  schema.Emotion
 	policy brain.MemoryPolicy // as it was when the turn began
 	kept   int                // memories of this turn
+	spent  error              // the budget that is used up since the turn began; nil = none
 }
 
 // work answers a turn by the brain of its agent. It implements turns.Work.
@@ -35,6 +36,11 @@ func (r *Runtime) work(ctx context.Context, t *turns.Turn) (turns.Reply, error) 
 	b := r.registry.brain(t.Run.AgentID)
 	if b == nil {
 		return turns.Reply{}, turns.ErrOver // it was stopped a moment ago, which has ended the run
+	}
+	if asked.Agent.Brain.Provider != BuiltinBrain { // which uses nothing
+		if err := r.ledger.Check(t.Run.Principal, t.Run.AgentID); err != nil {
+			return turns.Reply{}, err
+		}
 	}
 	for step, err := range b.Respond(ctx, asked) {
 		if err != nil {

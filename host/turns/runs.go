@@ -33,10 +33,16 @@ func (s *Chat) Runs(ctx context.Context, q schema.RunsQuery) (schema.RunPage, er
 	return page, nil
 }
 
-// Run returns a run of the caller's, or of anybody's for ScopeAdmin, with its reply.
+// Run returns a run of the caller's, or of anybody's for ScopeAdmin, with its reply and what models have used for it.
 func (s *Chat) Run(ctx context.Context, id string) (run schema.Run, err error) {
 	err = s.store.View(ctx, func(r store.Reader) error {
-		run, err = visibleRun(ctx, r, id)
+		if run, err = visibleRun(ctx, r, id); err != nil {
+			return err
+		}
+		used, err := r.SumUsage(store.UsageQuery{Viewer: store.Viewer{Everything: true}, RunID: id})
+		if len(used) > 0 {
+			run.Usage = &used[0].UsageSum
+		}
 		return err
 	})
 	if err != nil {

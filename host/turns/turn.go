@@ -135,7 +135,11 @@ func (s *Chat) perform(t *Turn) {
 
 // failRun ends a run as failed, unless it is over.
 func (s *Chat) failRun(id string, why error) error {
-	text := clip(valid(why.Error()), maxErrorBytes)
+	text, reason := clip(valid(why.Error()), maxErrorBytes), schema.ReasonBrainError
+	var reasoned Reasoned
+	if errors.As(why, &reasoned) {
+		reason = reasoned.Reason()
+	}
 	return s.store.Update(context.Background(), func(tx store.Tx) error {
 		run, err := tx.Run(id)
 		if errors.Is(err, store.ErrNotFound) || err == nil && run.Status.Terminal() {
@@ -144,7 +148,7 @@ func (s *Chat) failRun(id string, why error) error {
 		if err != nil {
 			return err
 		}
-		_, err = s.endRun(tx, run, schema.RunFailed, schema.ReasonBrainError, text)
+		_, err = s.endRun(tx, run, schema.RunFailed, reason, text)
 		return err
 	})
 }

@@ -50,9 +50,15 @@ const cutOffTimeout = 2 * time.Second
 
 // Work answers a message. It runs in a goroutine of its own, for several turns at once, but one at a time in a conversation.
 // While it works it may show what it does (Tell, Delta, Keep); what it returns is the reply. A reply without content is what
-// the deltas have said together. An error, or a panic, fails the run with schema.ReasonBrainError, and its text is shown to
-// whoever sent the message. When ctx ends the run is over and nothing more of it is kept: it should return soon, whatever.
+// the deltas have said together. An error, or a panic, fails the run with schema.ReasonBrainError, or with the reason of a
+// [Reasoned] error, and its text is shown to whoever sent the message. When ctx ends the run is over and nothing more of it is kept: it should return soon, whatever.
 type Work func(ctx context.Context, t *Turn) (Reply, error)
+
+// Reasoned is an error of work that says for which reason the run fails, such as schema.ReasonBudget.
+type Reasoned interface {
+	error
+	Reason() string
+}
 
 // Reply is what a turn ends with.
 type Reply struct {

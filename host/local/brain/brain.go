@@ -87,7 +87,7 @@ type Step struct {
 	Action  *Action         // what it did, or has the runtime do
 	Delta   string          // the next piece of the reply
 	Reply   string          // the whole reply: the concatenation of the deltas, if there were any
-	Usage   *Usage          // what a model has used for the turn by now, since the last such step
+	Usage   *Usage          // what a model has used for the turn by now, since the last such step; it is kept even if the turn is over
 }
 
 // Usage is what a model has used, as its provider counts it.
