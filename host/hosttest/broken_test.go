@@ -37,6 +37,7 @@ type broken struct {
 		search func(context.Context, schema.MemoryQuery) ([]schema.MemoryHit, error)
 		get    func(context.Context, string, string) (schema.MemoryItem, error)
 	}
+	usage  func(context.Context, schema.UsageQuery) (schema.UsageReport, error)
 	events struct {
 		subscribe func(context.Context, schema.EventQuery) iter.Seq2[schema.Event, error]
 		head      func(context.Context) (schema.Cursor, error)
@@ -47,6 +48,7 @@ type broken struct {
 func (b *broken) of(s schema.Services) schema.Services {
 	return schema.Services{
 		Agents: brokenAgents{s.Agents, b}, Chat: brokenChat{s.Chat, b}, Memory: brokenMemory{s.Memory, b}, Events: brokenEvents{s.Events, b},
+		Usage: brokenUsage{s.Usage, b},
 	}
 }
 
@@ -61,6 +63,10 @@ type (
 	}
 	brokenMemory struct {
 		schema.Memory
+		*broken
+	}
+	brokenUsage struct {
+		schema.Usage
 		*broken
 	}
 	brokenEvents struct {
@@ -203,6 +209,10 @@ func (m brokenMemory) Get(ctx context.Context, agent, id string) (schema.MemoryI
 
 func (m brokenMemory) Delete(ctx context.Context, agent, id string) error {
 	return do(ctx, m.broken, agent, id, nil, m.Memory.Delete)
+}
+
+func (u brokenUsage) Report(ctx context.Context, q schema.UsageQuery) (schema.UsageReport, error) {
+	return call(ctx, u.broken, q, u.usage, u.Usage.Report)
 }
 
 func (e brokenEvents) Subscribe(ctx context.Context, q schema.EventQuery) iter.Seq2[schema.Event, error] {

@@ -33,7 +33,7 @@ func (d defect) open(after func(func())) services.OpenIn {
 		if d.opens != nil {
 			return d.opens(ctx, dir, after)
 		}
-		r, err := local.Open(ctx, local.Options{Dir: dir})
+		r, err := local.Open(ctx, spending(dir))
 		if err != nil {
 			return nil, err
 		}

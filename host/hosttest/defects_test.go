@@ -10,7 +10,7 @@ import (
 // defects returns what may be wrong with a runtime, by what that is.
 func defects() map[string]defect {
 	all := inClosing()
-	for _, part := range []map[string]service{everywhere(), inAgents(), inChat(), inConversations(), inMemory(), inEvents()} {
+	for _, part := range []map[string]service{everywhere(), inAgents(), inChat(), inConversations(), inMemory(), inEvents(), inUsage()} {
 		for name, s := range part {
 			all[name] = defect{caught: s.caught, breaks: s.breaks}
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/stagehouse/stagehouse/schema/conform/services"
 )
 
-// TestServices runs every check: the groups agents, chat, runs, once, memory, events and errors. It calls open once for each of
+// TestServices runs every check: the groups agents, chat, runs, once, memory, events, usage and errors. It calls open once for each of
 // them; open returns the services of a runtime that nobody has used, as callers get them, which is with host/guard in
 // front, and cleans up with t.Cleanup. What is about a service that is not offered is skipped. The names of the subtests are
 // stable.

@@ -2,6 +2,7 @@ package hosttest_test
 
 import (
 	"context"
+	"iter"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +20,8 @@ import (
 	"github.com/stagehouse/stagehouse/host/guard"
 	"github.com/stagehouse/stagehouse/host/hosttest"
 	"github.com/stagehouse/stagehouse/host/local"
+	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/local/brain/builtin"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/conform"
 	"github.com/stagehouse/stagehouse/schema/wire"
@@ -26,12 +29,34 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// spending returns options of a reference runtime whose brain says that it has used a model, so that there is usage to report.
+func spending(dir string) local.Options {
+	return local.Options{Dir: dir, Brains: map[string]brain.Factory{local.BuiltinBrain: newSpender}}
+}
+
+// spender is a brain that uses a model once for every turn, and answers as another one does.
+type spender struct{ brain.Brain }
+
+func newSpender(ctx context.Context, agentID string, options schema.Object) (brain.Brain, error) {
+	b, err := builtin.New(ctx, agentID, options)
+	return spender{b}, err
+}
+
+func (b spender) Respond(ctx context.Context, t brain.Turn) iter.Seq2[brain.Step, error] {
+	return func(yield func(brain.Step, error) bool) {
+		u := brain.Usage{Provider: "test", Model: t.Agent.ID, Tokens: schema.TokenUsage{InputTokens: int64(len(t.Message.Content)), OutputTokens: 1}}
+		if yield(brain.Step{Usage: &u}, nil) {
+			b.Brain.Respond(ctx, t)(yield)
+		}
+	}
+}
+
 // open returns the services of a new reference runtime.
 func open(t *testing.T) schema.Services { return openFor(t) }
 
 func openFor(t conform.T) schema.Services {
 	t.Helper()
-	r, err := local.Open(t.Context(), local.Options{Dir: t.TempDir()})
+	r, err := local.Open(t.Context(), spending(t.TempDir()))
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

@@ -36,13 +36,7 @@ func (s *Chat) Runs(ctx context.Context, q schema.RunsQuery) (schema.RunPage, er
 // Run returns a run of the caller's, or of anybody's for ScopeAdmin, with its reply and what models have used for it.
 func (s *Chat) Run(ctx context.Context, id string) (run schema.Run, err error) {
 	err = s.store.View(ctx, func(r store.Reader) error {
-		if run, err = visibleRun(ctx, r, id); err != nil {
-			return err
-		}
-		used, err := r.SumUsage(store.UsageQuery{Viewer: store.Viewer{Everything: true}, RunID: id})
-		if len(used) > 0 {
-			run.Usage = &used[0].UsageSum
-		}
+		run, err = visibleRun(ctx, r, id)
 		return err
 	})
 	if err != nil {
@@ -53,8 +47,15 @@ func (s *Chat) Run(ctx context.Context, id string) (run schema.Run, err error) {
 
 func visibleRun(ctx context.Context, r store.Reader, id string) (schema.Run, error) {
 	run, err := r.Run(id)
-	if v := fault.Viewer(ctx); err == nil && run.Principal != v.Principal && !v.Everything {
+	if err != nil {
+		return run, err
+	}
+	if v := fault.Viewer(ctx); run.Principal != v.Principal && !v.Everything {
 		return schema.Run{}, store.ErrNotFound
+	}
+	used, err := r.SumUsage(store.UsageQuery{Viewer: store.Viewer{Everything: true}, RunID: id})
+	if len(used) > 0 {
+		run.Usage = &used[0].UsageSum
 	}
 	if err != nil || run.ReplyID == "" {
 		return run, err

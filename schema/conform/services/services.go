@@ -38,8 +38,8 @@ type check struct {
 	run                    func(*suite)
 }
 
-// Runtime returns the checks of a runtime with nothing in front of it: the groups agents, chat, runs, once, memory and
-// events. Each group has a runtime of its own. A group, or a check, is skipped where a service that it needs is not offered.
+// Runtime returns the checks of a runtime with nothing in front of it: the groups agents, chat, runs, once, memory,
+// events and usage. Each group has a runtime of its own. A group, or a check, is skipped where a service that it needs is not offered.
 func Runtime(open Open, opts ...Option) []conform.Group {
 	d := declaredBy(opts)
 	return []conform.Group{
@@ -49,6 +49,7 @@ func Runtime(open Open, opts ...Option) []conform.Group {
 		d.group(open, "once", onceChecks()),
 		d.group(open, "memory", memoryChecks(), schema.ServiceMemory),
 		d.group(open, "events", eventChecks(), schema.ServiceEvents, schema.ServiceChat, schema.ServiceAgents),
+		d.group(open, "usage", usageChecks(), schema.ServiceUsage, schema.ServiceChat),
 	}
 }
 
