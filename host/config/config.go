@@ -89,6 +89,8 @@ type Loader struct {
 	Brains   []string           // the providers of brains that the runtime has; nil = nobody knows
 	Starters json.RawMessage    // the agents that the runtime has where a configuration has none: files add to them; nil = nobody knows
 	Check    Checker
+
+	mayThink []string // extensions, of which any may be a brain
 }
 
 // Load reads, merges and checks a configuration. The Config is meaningful only when none of the problems is an error.
@@ -101,6 +103,7 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	if problem.Fatal(problems) {
 		return nil, problems, nil
 	}
+	l.mayThink = enabledBlocks(tree)
 	secrets, unresolved := resolveSecrets(tree, s)
 	shape, err := problem.Schema{Raw: schemaconfig.Host}.Check(tree)
 	if err != nil {

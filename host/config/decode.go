@@ -146,20 +146,37 @@ func (l Loader) decodeAgents(cfg *Config, tree map[string]any, known []schema.Pr
 	return problems
 }
 
-// checkBrain returns a problem where the brain of an agent, given as JSON has it, is one that nobody has.
-func (l Loader) checkBrain(brain any, at string) []schema.Problem {
+// checkBrain returns a problem where the brain of an agent, given as JSON has it, or a fallback, is one that nobody has.
+func (l Loader) checkBrain(brain any, at string) (problems []schema.Problem) {
 	if m, ok := brain.(map[string]any); ok {
+		fallbacks, _ := m["fallback"].([]any)
+		for i, f := range fallbacks {
+			problems = append(problems, l.checkBrain(f, fmt.Sprintf("%s/fallback/%d", at, i))...)
+		}
 		brain, at = m["provider"], at+"/provider"
 	}
 	provider, ok := brain.(string)
-	if !ok || provider == "" || l.Brains == nil || slices.Contains(l.Brains, provider) {
-		return nil
+	known := append(slices.Clone(l.Brains), l.mayThink...)
+	if !ok || provider == "" || l.Brains == nil || slices.Contains(known, provider) {
+		return problems
 	}
-	hint := "this host has: " + strings.Join(l.Brains, ", ")
-	if near := problem.Nearest(provider, l.Brains); near != "" {
+	hint := "this host has: " + strings.Join(l.Brains, ", ") + "; an extension that is a brain needs a block of that name"
+	if near := problem.Nearest(provider, known); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
-	return []schema.Problem{problem.Errorf(at, hint, "there is no brain %q", provider)}
+	return append(problems, problem.Errorf(at, hint, "there is no brain %q", provider))
+}
+
+// enabledBlocks returns the names of the extensions that run, any of which may be a brain.
+func enabledBlocks(tree map[string]any) []string {
+	blocks, _ := tree["extensions"].(map[string]any)
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(blocks)) {
+		if block, _ := blocks[name].(map[string]any); block["enabled"] != false {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // decodeRuntime reads the block of a runtime that is a process. What the host's own runtime would be told is nothing to it.

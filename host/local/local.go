@@ -42,7 +42,8 @@ type Runtime struct {
 	memory   *memories.Memory
 	ledger   *usage.Ledger
 	commands atomic.Pointer[schema.Commands] // of extensions; nil = there are none
-	declare  sync.Mutex                      // held by one Declare at a time
+	brains   atomic.Pointer[schema.Brains]
+	declare  sync.Mutex // held by one Declare at a time
 	closing  atomic.Bool
 	lifetime context.Context // of brains in the making: it ends when Close has given up on them
 	cutOff   context.CancelFunc

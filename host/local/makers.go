@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/local/brain/model"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -108,11 +109,46 @@ func (r *Runtime) starting(ctx context.Context) (context.Context, context.Cancel
 
 // makeBrain makes a brain before ctx ends.
 func (r *Runtime) makeBrain(ctx context.Context, agentID string, b schema.Brain) (brain.Brain, error) {
-	m, ok := r.makers[b.Provider]
-	if !ok {
+	if m, ok := r.makers[b.Provider]; ok {
+		return m.make(ctx, agentID, b.Options)
+	}
+	if !r.options.UseBrains {
 		return nil, r.unknownBrain(b.Provider)
 	}
-	return m.make(ctx, agentID, b.Options)
+	m, err := model.New(ctx, r.models(), agentID, b)
+	if err != nil {
+		return nil, fmt.Errorf("brain %s: %w", b.Provider, err)
+	}
+	return m, nil
+}
+
+// UseBrains lets agents think with b from now on: host.BrainUser. Options.UseBrains says that it will be called.
+func (r *Runtime) UseBrains(b schema.Brains) { r.brains.Store(&b) }
+
+// models is what brains of extensions are made with.
+func (r *Runtime) models() model.Options {
+	return model.Options{
+		Brains: func() schema.Brains {
+			if b := r.brains.Load(); b != nil {
+				return *b
+			}
+			return nil
+		},
+		Hosts: slices.Collect(maps.Keys(r.makers)),
+		Make:  r.makeBrain,
+	}
+}
+
+// absentBrain returns what is wrong with a brain whose provider, or a fallback, is not there, if extensions are there by now.
+func (r *Runtime) absentBrain(ctx context.Context, b schema.Brain) error {
+	if r.makers[b.Provider] != nil || r.brains.Load() == nil {
+		return nil
+	}
+	missing, known, err := model.Unknown(ctx, r.models(), b)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("there is no brain %.80q; this host has: %s", missing[0], known)
+	}
+	return err
 }
 
 func (r *Runtime) unknownBrain(provider string) error {
@@ -133,7 +169,11 @@ func (r *Runtime) patchedBrain(ctx context.Context, id string, p schema.AgentPat
 func (r *Runtime) wantedBrain(ctx context.Context, doing, id string, wanted schema.Brain) (brain.Brain, error) {
 	making, cancel := r.starting(ctx)
 	defer cancel()
-	b, err := r.makeBrain(making, id, wanted)
+	err := r.absentBrain(making, wanted)
+	var b brain.Brain
+	if err == nil {
+		b, err = r.makeBrain(making, id, wanted)
+	}
 	text := doing + " " + id + ": brain: "
 	switch {
 	case err == nil:

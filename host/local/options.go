@@ -36,8 +36,11 @@ type Options struct {
 	Agents []AgentSpec              // declared agents; nil = StarterAgents()
 	Brains map[string]brain.Factory // by provider, beside "builtin", which one of them may replace
 	Usage  usage.Config             // prices and budgets; zero = there are none
-	Logger *slog.Logger             // nil = no log
-	Now    func() time.Time         // nil = time.Now
+	// UseBrains says that UseBrains will be called: an agent may have a brain that an extension offers, and runs also while it is
+	// not there.
+	UseBrains bool
+	Logger    *slog.Logger     // nil = no log
+	Now       func() time.Time // nil = time.Now
 
 	MaxRunning    int           // turns at work at once; 0 = DefaultMaxRunning
 	MaxWaiting    int           // turns of one conversation that wait behind the one at work; 0 = DefaultMaxWaiting

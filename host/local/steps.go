@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/stagehouse/stagehouse/host/fault"
@@ -78,8 +79,12 @@ func (p *performance) act(a brain.Action) error {
 		now := p.now()
 		item = &schema.MemoryItem{
 			ID: p.memory.NewID(), AgentID: p.turn.Run.AgentID, Principal: p.turn.Run.Principal,
-			Content: clip(text(a.Store.Content), schema.MaxMemoryBytes), Metadata: a.Store.Metadata, CreatedAt: now,
-			Tags: []string{}, Importance: schema.DefaultImportance, ExpiresAt: p.policy.Expiry(now),
+			Content: clip(text(a.Store.Content), schema.MaxMemoryBytes), Metadata: orEmpty(maps.Clone(a.Store.Metadata)), CreatedAt: now,
+			Tags: append([]string{}, a.Store.Tags...), Importance: schema.DefaultImportance, ExpiresAt: p.policy.Expiry(now),
+		}
+		item.Metadata["messageIds"] = []any{p.turn.Message.ID}
+		if a.Store.Importance != nil {
+			item.Importance = min(max(*a.Store.Importance, 0), 1)
 		}
 		payload.Result["id"] = item.ID
 		p.kept++

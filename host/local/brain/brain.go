@@ -106,8 +106,11 @@ type Action struct {
 	Store  *Memo
 }
 
-// Memo is a memory to keep, of the agent and of the principal of the turn.
+// Memo is a memory to keep, of the agent and of the principal of the turn. The runtime adds to the metadata, under "messageIds", the
+// message that the turn answers.
 type Memo struct {
-	Content  string
-	Metadata schema.Object
+	Content    string
+	Metadata   schema.Object
+	Tags       []string
+	Importance *float64 // 0 to 1; nil = schema.DefaultImportance
 }

@@ -150,3 +150,6 @@ func Sound(e schema.Emotion) (_ schema.Emotion, ok bool) {
 func clamp(x, lo, hi float64) float64 { return min(max(x, lo), hi) }
 
 func round(x float64) float64 { return math.Round(x*1e4)/1e4 + 0 } // + 0 makes -0 a plain 0
+
+// Intensity returns how strong a feeling is at its place: its distance from the baseline, at most 1.
+func Intensity(e schema.Emotion) float64 { return round(intensity(point{e.Valence, e.Arousal})) }

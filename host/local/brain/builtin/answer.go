@@ -15,7 +15,7 @@ const noModel = "I run on stagehouse's built-in brain, which has no language mod
 
 func (m *mind) greet(u understanding) string {
 	for _, f := range u.facts {
-		if n := nameIn(f.content); n != "" {
+		if n := nameIn(f.Content); n != "" {
 			return m.say(lineGreetName, n)
 		}
 	}

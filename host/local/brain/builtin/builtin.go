@@ -1,6 +1,6 @@
 // Package builtin is a brain that needs no model and no network, and says so.
 //
-// It can do five things, and it does them for real: it has a command of an extension carried out that it is given by name ([mind.command]), it keeps what it is told about the person who talks to it ([facts]),
+// It can do five things, and it does them for real: it has a command of an extension carried out that it is given by name ([mind.command]), it keeps what it is told about the person who talks to it (package facts),
 // finds it again when it is asked, in its memories and in the conversation ([mind.recall]), feels the tone of what it hears
 // (package mood), and answers in a voice that the agent's persona sets ([voiceOf]). What it cannot do, it says it cannot. It
 // understands English; of other languages it keeps and finds the words.
@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/local/brain/facts"
 	"github.com/stagehouse/stagehouse/host/local/mood"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -131,27 +132,27 @@ func (m *mind) answer(u understanding) string {
 }
 
 // keep has the runtime store what was told, and says what it understood.
-func (m *mind) keep(told []fact) string {
+func (m *mind) keep(told []facts.Fact) string {
 	var kept, known, left []string
 	for _, f := range told {
-		if m.knows(f.content) {
-			m.think("I remember that already: “%s”.", f.content)
-			known = append(known, toSecondPerson(f.content))
+		if m.knows(f.Content) {
+			m.think("I remember that already: “%s”.", f.Content)
+			known = append(known, toSecondPerson(f.Content))
 			continue
 		}
 		if !m.turn.Policy.May(len(kept)) {
-			m.think("I may not keep this: “%s”.", f.content)
-			left = append(left, toSecondPerson(f.content))
+			m.think("I may not keep this: “%s”.", f.Content)
+			left = append(left, toSecondPerson(f.Content))
 			continue
 		}
-		m.think("This is worth keeping: “%s”, because %s.", f.content, f.because)
+		m.think("This is worth keeping: “%s”, because %s.", f.Content, f.Because)
 		m.do(brain.Step{Action: &brain.Action{
 			Name:   "memory.store",
-			Input:  schema.Object{"content": f.content},
+			Input:  schema.Object{"content": f.Content},
 			Result: schema.Object{"stored": true},
-			Store:  &brain.Memo{Content: f.content, Metadata: schema.Object{"source": "chat", "kind": f.kind}},
+			Store:  &brain.Memo{Content: f.Content, Metadata: schema.Object{"source": "chat", "kind": f.Kind}},
 		}})
-		kept = append(kept, toSecondPerson(f.content))
+		kept = append(kept, toSecondPerson(f.Content))
 	}
 	var out []string
 	if len(kept) > 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/host/internal/words"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/local/brain/facts"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -151,13 +152,13 @@ func (m *mind) name() string {
 }
 
 func nameIn(content string) string {
-	for _, f := range facts(content) {
-		if f.kind != "name" {
+	for _, f := range facts.In(content) {
+		if f.Kind != "name" {
 			continue
 		}
 		for _, before := range []string{"my name is ", "my name's ", "call me ", "i am called ", "i'm called "} {
-			if i := strings.Index(strings.ToLower(f.content), before); i >= 0 {
-				name, _, _ := strings.Cut(f.content[i+len(before):], ",")
+			if i := strings.Index(strings.ToLower(f.Content), before); i >= 0 {
+				name, _, _ := strings.Cut(f.Content[i+len(before):], ",")
 				return strings.TrimSpace(name)
 			}
 		}

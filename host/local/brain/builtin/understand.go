@@ -7,6 +7,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/host/internal/words"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/local/brain/facts"
 	"github.com/stagehouse/stagehouse/host/local/mood"
 )
 
@@ -33,7 +34,7 @@ type understanding struct {
 	text   string // without a greeting and the agent's name in front
 	tone   mood.Tone
 	greets bool
-	facts  []fact
+	facts  []facts.Fact
 	intent intent
 	about  []string // stems of the words that say something
 	said   []string // the same words as they were written
@@ -69,7 +70,7 @@ func understand(t brain.Turn) understanding {
 	u.strip(t)
 	u.about, u.said = telling(u.text)
 	u.skill = aboutSkill(t.Agent.Skills, u.text, t.Context)
-	u.facts = facts(u.text)
+	u.facts = facts.In(u.text)
 	lower := strings.ToLower(strings.ReplaceAll(u.text, "’", "'"))
 	u.list = listRE.MatchString(lower)
 	u.intent = u.intentOf(lower)

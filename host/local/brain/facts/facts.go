@@ -1,15 +1,17 @@
-package builtin
+// Package facts finds what a person tells about themselves, or asks to have remembered, in what they say. It knows English, by rules
+// that can be explained, and finds nothing in other languages.
+package facts
 
 import (
 	"regexp"
 	"strings"
 )
 
-// fact is something that a person told about themselves, or asked to remember.
-type fact struct {
-	content string // in their own words
-	kind    string // request, name, preference or about
-	because string // why it is worth keeping, for a thought
+// Fact is something that a person told about themselves, or asked to remember.
+type Fact struct {
+	Content string // in their own words
+	Kind    string // request, name, preference or about
+	Because string // why it is worth keeping, for a thought
 }
 
 var (
@@ -34,15 +36,15 @@ var (
 	clauseRE   = regexp.MustCompile(`(?i),? (?:and|but) (i |i'm |my )`)
 )
 
-// facts returns what a text tells that is worth keeping. Questions tell nothing.
-func facts(text string) []fact {
-	var found []fact
+// In returns what a text tells that is worth keeping. Questions tell nothing.
+func In(text string) []Fact {
+	var found []Fact
 	text = strings.ReplaceAll(text, "’", "'")
 	for _, sentence := range sentenceRE.FindAllString(text, -1) {
 		asks := strings.Contains(sentence, "?")
 		sentence = strings.Trim(sentence, " \t\r\n.!?;")
 		if m := rememberRE.FindStringSubmatch(sentence); m != nil && worthKeeping(m[1], asks, sentence) {
-			found = append(found, fact{strings.TrimSpace(m[1]), "request", "they asked me to remember it"})
+			found = append(found, Fact{strings.TrimSpace(m[1]), "request", "they asked me to remember it"})
 			continue
 		}
 		if asks {
@@ -65,14 +67,14 @@ func worthKeeping(what string, asks bool, sentence string) bool {
 	return (!asks || polite) && what != "me" && what != "this" && what != "that" && what != "it"
 }
 
-func factIn(clause string) (fact, bool) {
+func factIn(clause string) (Fact, bool) {
 	if passing.MatchString(clause) {
-		return fact{}, false
+		return Fact{}, false
 	}
 	for _, c := range factREs {
 		if m := c.re.FindStringSubmatch(clause); m != nil {
-			return fact{m[1], c.kind, c.because}, true
+			return Fact{m[1], c.kind, c.because}, true
 		}
 	}
-	return fact{}, false
+	return Fact{}, false
 }
