@@ -27,7 +27,7 @@ func run(t *testing.T, match string, changed func(schema.Services) schema.Servic
 	})
 	guarded := func(t conform.T) schema.Services { return guard.New(open.In()(t)) }
 	all := slices.Concat(services.Runtime(open.In(), opts...), services.Errors(guarded, opts...), services.Lasting(open, opts...))
-	r := conform.Runner{Match: regexp.MustCompile(match), Patience: brokenPatience}
+	r := conform.Runner{Match: regexp.MustCompile(match)}
 	out := map[conform.Outcome][]conform.Result{}
 	for _, res := range r.Run(t.Context(), t.Name(), all).Results {
 		out[res.Outcome] = append(out[res.Outcome], res)

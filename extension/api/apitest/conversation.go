@@ -39,12 +39,11 @@ func (c *conversation) judge() {
 	reading.Go(c.readRequests)
 	c.readAnswers()
 	close(c.over)
-	c.answered.close()
 	reading.Wait()
 }
 
 func (c *conversation) readRequests() {
-	defer c.asked.close()
+	defer c.asked.leave()
 	defer close(c.requests)
 	in := bufio.NewReader(c.asked)
 	for {

@@ -13,6 +13,7 @@ type heard struct {
 	written int // bytes in all
 	settled int // of these, how many its reader had, and was done with, when it came for more
 	closed  bool
+	left    bool // its reader does not come for more
 }
 
 func newHeard() *heard {
@@ -30,11 +31,19 @@ func (h *heard) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// close ends it: on the side that writes, because there is no more; on the side that reads, because it does not want more.
+// close says that there is no more.
 func (h *heard) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
+	h.changed.Broadcast()
+}
+
+// leave says that its reader does not want more.
+func (h *heard) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.left = true
 	h.changed.Broadcast()
 }
 
@@ -59,7 +68,7 @@ func (h *heard) Read(b []byte) (int, error) {
 func (h *heard) settle() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for now := h.written; h.settled < now && !h.closed; {
+	for now := h.written; h.settled < now && !h.left; {
 		h.changed.Wait()
 	}
 }
