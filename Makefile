@@ -27,13 +27,13 @@ fmt: ## fails if a file is not formatted
 vet:
 	$(GO) vet ./...
 
-race: ## of examples/e2e what runs in the test itself: the program under test is a process that the detector does not see
-	$(GO) test -race $$($(GO) list ./... | grep -v '/examples/e2e$$')
+race: ## what the detector can see: neither the processes of examples/e2e, nor those that the kits are held to (-short)
+	$(GO) test -race -short $$($(GO) list ./... | grep -v '/examples/e2e$$')
 	$(GO) test -race -run Client ./examples/e2e
 
-cross: ## compiles for the other systems that are supported
-	GOOS=darwin $(GO) build ./...
-	GOOS=windows $(GO) build ./...
+cross: ## compiles for the other systems that are supported; not optimised, which is sooner done
+	GOOS=darwin $(GO) build -gcflags='all=-N -l' ./...
+	GOOS=windows $(GO) build -gcflags='all=-N -l' ./...
 
 tools: ## the pinned developer tools; takes minutes the first time
 	cd tools && for t in github.com/bufbuild/buf/cmd/buf google.golang.org/protobuf/cmd/protoc-gen-go \

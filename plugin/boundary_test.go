@@ -138,6 +138,9 @@ func openRuntime(tb testing.TB) schema.Services {
 
 // The contract holds through a real process: the suite's calls go to an extension, which makes them of its host.
 func TestServicesThroughAProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole kit through a process takes long")
+	}
 	hosttest.TestServices(t, func(t *testing.T) schema.Services {
 		services := openRuntime(t)
 		offered, _ := startRelay(t, services)

@@ -220,6 +220,9 @@ func openProcess(t testing.TB, s plugin.Spec, opts ...plugin.Option) *stagedRunt
 
 // TestServicesThroughARuntimeProcess holds the reference runtime to the contract through a process of its own.
 func TestServicesThroughARuntimeProcess(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole kit through a process takes long")
+	}
 	hosttest.TestServices(t, func(t *testing.T) schema.Services {
 		return guard.New(openProcess(t, runtimeSpec(t, nil)).Services())
 	})

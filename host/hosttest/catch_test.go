@@ -71,6 +71,9 @@ func groups(open services.OpenIn, guarded services.Open) []conform.Group {
 
 // TestEveryDefectIsCaught runs, against runtimes with one defect each, the checks that must find it.
 func TestEveryDefectIsCaught(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a runtime for every defect takes long")
+	}
 	for name, d := range defects() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // some only wait

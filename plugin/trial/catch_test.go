@@ -87,6 +87,9 @@ func TestNothingIsWrong(t *testing.T) { conformtest.Run(t, program(t, whole).Gro
 
 // TestEveryDefectIsCaught runs, against extensions with one defect each, the checks that must find it.
 func TestEveryDefectIsCaught(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a process for every defect takes long")
+	}
 	if runtime.GOOS != "linux" {
 		t.Skip("what is left of an extension is seen on Linux only")
 	}

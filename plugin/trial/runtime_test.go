@@ -104,6 +104,9 @@ func TestNothingIsWrongWithARuntime(t *testing.T) {
 }
 
 func TestEveryDefectOfARuntimeIsCaught(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a process for every defect takes long")
+	}
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot stop itself here")
 	}
