@@ -23,6 +23,7 @@ type Definition struct {
 	New func() Extension
 
 	offers []string // of a runtime; nil = it is none
+	usual  bool     // those are what a runtime offers that does not say; it may have more
 }
 
 func (d Definition) validate() error {

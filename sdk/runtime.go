@@ -51,10 +51,12 @@ type RuntimeDefinition struct {
 	Version string // of the runtime, for people
 	Summary string // one sentence, for people
 
-	// Offers names the services (ServiceAgents, …) that the runtime has. Nil = agents, chat, memory and events. Those that it
-	// does not have are nil for extensions, and absent from the API. A host that does not know ServiceUsage, because it is of an
-	// earlier release, refuses a runtime that offers it.
+	// Offers names the services (ServiceAgents, …) that the runtime has. Nil = agents, chat, memory and events; what else Open
+	// returns is withheld then. Those that it does not have are nil for extensions, and absent from the API. A host that does not
+	// know ServiceUsage, because it is of an earlier release, refuses a runtime that offers it.
 	Offers []string
+
+	usual bool // Offers are those that every host knows
 
 	// New returns a pointer to a new struct. Its exported fields with their JSON names are the block "runtime" of the
 	// configuration, without the host's own key "plugin", and the values it comes with are the defaults. It is called several
@@ -65,14 +67,19 @@ type RuntimeDefinition struct {
 // ServeRuntime is the whole main function of a runtime: it serves d to the host that runs the program, and exits. See [Main] for
 // what else the program does: "describe", "check", what becomes of its output, signals, and the end of the host.
 func ServeRuntime(d RuntimeDefinition) {
-	if d.Offers == nil {
-		d.Offers = []string{ServiceAgents, ServiceChat, ServiceMemory, ServiceEvents}
-	}
+	d = d.withDefaults()
 	if err := d.validate(); err != nil {
 		fmt.Fprintf(os.Stderr, "runtime %s: %v\n", d.Name, err)
 		os.Exit(2)
 	}
 	os.Exit(run(d.extension()))
+}
+
+func (d RuntimeDefinition) withDefaults() RuntimeDefinition {
+	if d.usual = d.Offers == nil; d.usual {
+		d.Offers = []string{ServiceAgents, ServiceChat, ServiceMemory, ServiceEvents}
+	}
+	return d
 }
 
 // runtimeServices are the services that a runtime can have. Identity is the host's own.
@@ -100,7 +107,7 @@ func (d RuntimeDefinition) validate() error {
 // extension returns the definition of the extension that the runtime is until the host activates it: it has the same life.
 func (d RuntimeDefinition) extension() Definition {
 	return Definition{
-		Name: d.Name, Version: d.Version, Summary: d.Summary, offers: d.Offers,
+		Name: d.Name, Version: d.Version, Summary: d.Summary, offers: d.Offers, usual: d.usual,
 		New: func() Extension { return &inactive{runtime: d.New()} },
 	}
 }

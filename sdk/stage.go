@@ -125,6 +125,9 @@ func (st *stage) activate(ctx context.Context, dir string) error {
 	}
 	a := &acting{runtime: rt, impls: implementations{}}
 	a.life, a.end = context.WithCancel(context.Background())
+	if st.server.def.usual {
+		services = services.Only(st.server.def.offers)
+	}
 	if offers := st.server.def.offers; !sameServices(services.Names(), offers) {
 		a.end()
 		err := fmt.Errorf("Open returned the services %v, and sdk.RuntimeDefinition.Offers are %v", services.Names(), offers)

@@ -219,6 +219,29 @@ func TestRuntimeThatDoesNotOpen(t *testing.T) {
 	}
 }
 
+// generous has every service that a runtime can have.
+type generous struct{ opening }
+
+func (g *generous) Open(ctx context.Context, h *RuntimeHost) (schema.Services, error) {
+	s, err := g.opening.Open(ctx, h)
+	s.Chat, s.Memory, s.Usage = struct{ schema.Chat }{}, struct{ schema.Memory }{}, struct{ schema.Usage }{}
+	return s, err
+}
+
+// TestRuntimeThatDoesNotSayWhatItOffers has more than every host knows: that is withheld, and not an error.
+func TestRuntimeThatDoesNotSayWhatItOffers(t *testing.T) {
+	var c cast
+	d := RuntimeDefinition{Name: "play", New: func() Runtime { return &generous{opening{actor: actor{Name: "Timon"}, cast: &c}} }}.withDefaults()
+	conn, _ := onStage(t, d, `{}`)
+	if _, err := pb.NewRuntimeClient(conn).Activate(t.Context(), &pb.ActivateRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := wire.Dial(conn, schema.ServiceNames()).Usage.Report(t.Context(), schema.UsageQuery{})
+	if schema.CodeOf(err) != schema.CodeUnimplemented {
+		t.Errorf("what is withheld is called: %v", err)
+	}
+}
+
 func TestHealthAndEventsOfARuntime(t *testing.T) {
 	var c cast
 	conn, _ := onStage(t, c.definition(schema.ServiceAgents, schema.ServiceEvents), `{"ails": "a cold"}`)

@@ -26,5 +26,8 @@ func (r *runtime) Open(ctx context.Context, h *sdk.RuntimeHost) (sdk.Services, e
 }
 
 func main() {
-	sdk.ServeRuntime(sdk.RuntimeDefinition{Name: "reference", Version: "1.0.0", New: func() sdk.Runtime { return &runtime{} }})
+	sdk.ServeRuntime(sdk.RuntimeDefinition{
+		Name: "reference", Version: "1.0.0", New: func() sdk.Runtime { return &runtime{} },
+		Offers: []string{sdk.ServiceAgents, sdk.ServiceChat, sdk.ServiceMemory, sdk.ServiceEvents, sdk.ServiceUsage},
+	})
 }

@@ -66,6 +66,7 @@ func TestTheDocumentNamesTheCalls(t *testing.T) {
 		pb.File_stagehouse_v1_agents_proto, pb.File_stagehouse_v1_chat_proto, pb.File_stagehouse_v1_memory_proto,
 		pb.File_stagehouse_v1_events_proto, pb.File_stagehouse_v1_identity_proto, pb.File_stagehouse_v1_extension_proto,
 		pb.File_stagehouse_v1_runtime_proto, pb.File_stagehouse_v1_commands_proto, pb.File_stagehouse_v1_brains_proto,
+		pb.File_stagehouse_v1_usage_proto,
 	} {
 		s := file.Services().Get(0)
 		services = append(services, string(s.FullName()))
