@@ -31,6 +31,7 @@ const (
 	CodeUnsupportedMediaType ErrorCode = "unsupported_media_type" // the body is not JSON
 	CodeRateLimited          ErrorCode = "rate_limited"           // too many requests of this client
 	CodeBusy                 ErrorCode = "busy"                   // a bounded queue is full
+	CodeBudgetExceeded       ErrorCode = "budget_exceeded"        // a budget of tokens or money is used up
 	CodeCancelled            ErrorCode = "cancelled"              // the caller gave up
 	CodeInternal             ErrorCode = "internal"               // our fault
 	CodeUnimplemented        ErrorCode = "unimplemented"          // this runtime does not offer it
@@ -147,6 +148,7 @@ var codeTable = []codeRow{
 	{CodeTooLarge, 11, 413, false},
 	{CodeRateLimited, 8, 429, true},
 	{CodeBusy, 8, 429, true},
+	{CodeBudgetExceeded, 8, 402, false},
 	{CodeCancelled, 1, 499, true},
 	{CodeInternal, 13, 500, false},
 	{CodeUnavailable, 14, 503, true},

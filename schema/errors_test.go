@@ -41,6 +41,7 @@ var table = []struct {
 	{schema.CodeUnsupportedMediaType, codes.InvalidArgument, http.StatusUnsupportedMediaType, false},
 	{schema.CodeRateLimited, codes.ResourceExhausted, http.StatusTooManyRequests, true},
 	{schema.CodeBusy, codes.ResourceExhausted, http.StatusTooManyRequests, true},
+	{schema.CodeBudgetExceeded, codes.ResourceExhausted, http.StatusPaymentRequired, false},
 	{schema.CodeCancelled, codes.Canceled, 499, true},
 	{schema.CodeInternal, codes.Internal, http.StatusInternalServerError, false},
 	{schema.CodeUnimplemented, codes.Unimplemented, http.StatusNotImplemented, false},

@@ -22,13 +22,14 @@ const (
 	UsageByRun       UsageGrouping = "run"
 	UsageByAgent     UsageGrouping = "agent"
 	UsageByPrincipal UsageGrouping = "principal"
+	UsageByProvider  UsageGrouping = "provider"
 	UsageByModel     UsageGrouping = "model" // of a provider
 	UsageByDay       UsageGrouping = "day"   // of UTC
 )
 
 // UsageGroupings lists every grouping.
 func UsageGroupings() []UsageGrouping {
-	return []UsageGrouping{UsageByRun, UsageByAgent, UsageByPrincipal, UsageByModel, UsageByDay}
+	return []UsageGrouping{UsageByRun, UsageByAgent, UsageByPrincipal, UsageByProvider, UsageByModel, UsageByDay}
 }
 
 // Latest reports whether the groups begin with the greatest key, which is the latest, and not with the smallest.
@@ -56,7 +57,7 @@ type UsageReport struct {
 
 // UsageGroup is the sum of the steps that have something in common.
 type UsageGroup struct {
-	Key string `json:"key" doc:"What they have in common: the id of a run or an agent, a principal, provider/model, or a day as 2026-11-25"`
+	Key string `json:"key" doc:"What they have in common: the id of a run or an agent, a principal, a provider, provider/model, or a day as 2026-11-25"`
 	UsageSum
 }
 

@@ -23,6 +23,7 @@ type (
 	noChat   struct{ notOffered }
 	noMemory struct{ notOffered }
 	noEvents struct{ notOffered }
+	noUsage  struct{ notOffered }
 )
 
 // complete returns s with something in the place of every service of a runtime that is absent.
@@ -38,6 +39,9 @@ func complete(s schema.Services) schema.Services {
 	}
 	if s.Events == nil {
 		s.Events = noEvents{notOffered{schema.ServiceEvents}}
+	}
+	if s.Usage == nil {
+		s.Usage = noUsage{notOffered{schema.ServiceUsage}}
 	}
 	return s
 }
@@ -106,3 +110,7 @@ func (n noEvents) Subscribe(context.Context, schema.EventQuery) iter.Seq2[schema
 	return func(yield func(schema.Event, error) bool) { yield(schema.Event{}, n.err()) }
 }
 func (n noEvents) Head(context.Context) (schema.Cursor, error) { return schema.Cursor{}, n.err() }
+
+func (n noUsage) Report(context.Context, schema.UsageQuery) (schema.UsageReport, error) {
+	return schema.UsageReport{}, n.err()
+}

@@ -50,7 +50,7 @@ func operationsOf(t *testing.T, document []byte) map[string][2]string {
 // TestServiceThatIsNotOffered takes one service after the other away.
 func TestServiceThatIsNotOffered(t *testing.T) {
 	complete := operationsOf(t, api.OpenAPI())
-	for _, service := range []string{schema.ServiceAgents, schema.ServiceChat, schema.ServiceMemory, schema.ServiceEvents} {
+	for _, service := range []string{schema.ServiceAgents, schema.ServiceChat, schema.ServiceMemory, schema.ServiceEvents, schema.ServiceUsage} {
 		t.Run(service, func(t *testing.T) {
 			services, tag := withoutOne(service)
 			w := start(t, "", services)
@@ -195,7 +195,7 @@ func TestServerWithNothing(t *testing.T) {
 	if all := operationsOf(t, w.do("GET", "/openapi.json", "").body); len(all) != 3 {
 		t.Errorf("the document has %v", all)
 	}
-	for _, path := range []string{"/api/agents", "/api/runs", "/api/memory/search", "/api/events", "/ws"} {
+	for _, path := range []string{"/api/agents", "/api/runs", "/api/memory/search", "/api/events", "/api/usage", "/ws"} {
 		w.do("GET", path, "", as("alice")...).problem(t, 501, schema.CodeUnimplemented)
 	}
 }

@@ -96,7 +96,7 @@ func problemHeaders(status int, codes []schema.ErrorCode) []string {
 		return append(names, fiber.HeaderRetryAfter, headerReplayed)
 	case http.StatusUnsupportedMediaType:
 		return append(names, fiber.HeaderAcceptEncoding)
-	case http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity:
+	case http.StatusPaymentRequired, http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity:
 		return append(names, headerReplayed) // such an answer comes again to a request with a key
 	case schema.CodeCancelled.HTTPStatus(), http.StatusInternalServerError, http.StatusGatewayTimeout:
 		return append(names, headerReplayed) // the message was accepted before, and its turn ended so

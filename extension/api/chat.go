@@ -78,10 +78,11 @@ func (s *Server) registerChat(api huma.API) {
 			"answer is a 202, and the run at its `Location` has the reply later. With `Accept: text/event-stream` the turn is told as it happens. " +
 			"Turns of one conversation run one at a time, in the order of their acceptance. " +
 			"A turn goes on when its client goes away, unless `onDisconnect` says otherwise.\n\nAn error with a `runId` means that the message was accepted: with `internal`, " +
-			"`unavailable`, `agent_not_running` or `cancelled` the turn has failed or was cancelled, or what became of it could not be seen. " +
+			"`unavailable`, `agent_not_running`, `budget_exceeded` or `cancelled` the turn has failed or was cancelled, or what became of it could not be seen. " +
 			"Sending again begins another turn, unless it has the same `Idempotency-Key`.",
 		codes: []schema.ErrorCode{
 			schema.CodeNotFound, schema.CodeAgentNotRunning, schema.CodeNoAgentFits, schema.CodeConversationBusy, schema.CodeBusy, schema.CodeCancelled,
+			schema.CodeBudgetExceeded,
 		},
 		sends:     exampleMessages(),
 		responses: sendResponses(api.OpenAPI().Components),
@@ -195,6 +196,8 @@ func codeOfReason(reason string, otherwise schema.ErrorCode) schema.ErrorCode {
 		return schema.CodeAgentNotRunning
 	case schema.ReasonShutdown, schema.ReasonHostRestarted:
 		return schema.CodeUnavailable
+	case schema.ReasonBudget:
+		return schema.CodeBudgetExceeded
 	default:
 		return otherwise
 	}

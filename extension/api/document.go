@@ -46,6 +46,7 @@ func describe(config *huma.Config) {
 		{Name: tagChat, Description: "Talk to agents: messages, the turns (runs) that they begin, and the conversations that they are part of"},
 		{Name: tagMemory, Description: "What agents remember"},
 		{Name: tagEvents, Description: "What happens, in the order of the event log"},
+		{Name: tagUsage, Description: "What models have used, and what that has cost"},
 		{Name: tagServer, Description: "The server itself: whether it is well, and what it offers"},
 	}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -141,6 +142,7 @@ func (s *Server) onlyOffered(doc *huma.OpenAPI) {
 func serviceOf(tag string) (service string, ok bool) {
 	service, ok = map[string]string{
 		tagAgents: schema.ServiceAgents, tagChat: schema.ServiceChat, tagMemory: schema.ServiceMemory, tagEvents: schema.ServiceEvents,
+		tagUsage: schema.ServiceUsage,
 	}[tag]
 	return service, ok
 }

@@ -138,7 +138,7 @@ func exampleRun() example { return example{"Run", "A run that has come to its re
 
 func exampleRunPage() example {
 	r := sampleRun()
-	r.Reply = nil
+	r.Reply, r.Usage = nil, nil
 	return example{"RunPage", "The last page", schema.RunPage{Runs: []schema.Run{r}}}
 }
 
@@ -166,6 +166,13 @@ func exampleNewMemories() []example {
 
 func exampleSearchAnswer() example {
 	return example{"FoundMemories", "One memory was found", searchMemoryAnswer{Results: []schema.MemoryHit{{Memory: sampleMemory(), Score: 1.2}}}}
+}
+
+func exampleUsageReport() example {
+	large, local := sampleUsage(), schema.UsageSum{Steps: 1, TokenUsage: schema.TokenUsage{InputTokens: 640, OutputTokens: 88}, UnpricedTokens: 728}
+	return example{"UsageReport", "By model; the price of one of them is not known", schema.UsageReport{
+		Currency: "USD", Total: large.Add(local), Groups: []schema.UsageGroup{{Key: "ollama/llama3.2", UsageSum: local}, {Key: "openai/gpt-4o", UsageSum: large}},
+	}}
 }
 
 func exampleHealth() example { return example{"Health", "All is well", healthy().Body} }

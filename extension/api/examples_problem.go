@@ -21,6 +21,8 @@ func exampleProblem(code schema.ErrorCode) example {
 		threshold := sampleDecision().Threshold
 		p.Threshold = &threshold
 		p.Candidates = []schema.RouteCandidate{{AgentID: "aria", Score: 0.02, Reasons: []string{"is busy"}}}
+	case schema.CodeBudgetExceeded:
+		p.RunID, p.ConversationID, p.AgentID = sampleRunID, sampleConversationID, "nyx"
 	case schema.CodeCancelled:
 		p.Detail = "The turn was cancelled: " + schema.ReasonInterrupted + "."
 		p.RunID, p.ConversationID, p.AgentID = sampleRunID, sampleConversationID, "nyx"
@@ -49,7 +51,9 @@ func problemDetail(code schema.ErrorCode) string {
 		schema.CodeRevisionMismatch: "the ETag of the agent is none of those in If-Match; read it again, and decide again",
 		schema.CodeTooLarge:         "The request body is over the limit of 1048576 bytes.",
 		schema.CodeRateLimited:      "At most 100 requests in 1m0s are allowed; wait as long as Retry-After says.",
-		schema.CodeBusy:             "16 turns of this conversation wait already; wait for one of them",
+		schema.CodeBudgetExceeded: "The turn failed: budget_exceeded. the budget of each principal per day is used up: it allows 100000 tokens per day, and 100214 tokens were " +
+			"used; it begins anew at 2026-11-21T00:00:00Z. Whoever runs this host can raise it in usage.budgets of its configuration",
+		schema.CodeBusy: "16 turns of this conversation wait already; wait for one of them",
 	}[code]
 }
 

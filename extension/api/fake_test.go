@@ -21,6 +21,7 @@ type fakeHost struct {
 	get          func(ctx context.Context, id string) (schema.Agent, error)
 	send         func(ctx context.Context, r schema.SendRequest, yield func(schema.ChatEvent, error) bool)
 	search       func(q schema.MemoryQuery) ([]schema.MemoryHit, error)
+	used         func(ctx context.Context, q schema.UsageQuery) (schema.UsageReport, error)
 
 	emitted func(schema.Event) // is told of every event of the log, in order
 
@@ -37,7 +38,7 @@ const fakeEpoch = "fake"
 func newFakeHost() *fakeHost { return &fakeHost{grown: make(chan struct{})} }
 
 func (f *fakeHost) services() schema.Services {
-	return schema.Services{Agents: fakeAgents{f}, Chat: fakeChat{f}, Memory: fakeMemory{f}, Events: fakeEvents{f}, Identity: fakeIdentity{f}}
+	return schema.Services{Agents: fakeAgents{f}, Chat: fakeChat{f}, Memory: fakeMemory{f}, Events: fakeEvents{f}, Usage: fakeUsage{f}, Identity: fakeIdentity{f}}
 }
 
 // emit appends an event to the log. What a test leaves out of it, and every event of its type has, is made up.
@@ -272,6 +273,15 @@ func (f fakeMemory) Get(_ context.Context, agentID, id string) (schema.MemoryIte
 func (f fakeMemory) Delete(ctx context.Context, agentID, id string) error {
 	_, err := f.Get(ctx, agentID, id)
 	return err
+}
+
+type fakeUsage struct{ *fakeHost }
+
+func (f fakeUsage) Report(ctx context.Context, q schema.UsageQuery) (schema.UsageReport, error) {
+	if f.used != nil {
+		return f.used(ctx, q)
+	}
+	return schema.UsageReport{}, q.Validate()
 }
 
 type fakeEvents struct{ *fakeHost }

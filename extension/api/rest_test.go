@@ -43,6 +43,8 @@ func TestRoutesAnswer(t *testing.T) {
 		{"GET", "/api/memory/search?tag=a&tag=b&minImportance=0.5&metadata.a.b=1", "", 200, "results"},
 		{"POST", "/api/memory/store", `{"agentId":"nyx","content":"x","tags":["a"],"importance":0,"expiresAt":"2999-01-01T00:00:00Z"}`, 201, "metadata"},
 		{"GET", "/api/memory/mem_2", "", 200, "content"},
+		{"GET", "/api/usage", "", 200, "total"},
+		{"GET", "/api/usage?groupBy=provider&agentId=nyx&principal=a&runId=r&since=2026-11-01T00:00:00Z&until=2026-11-01T02:00:00%2B01:00&limit=1", "", 200, "groups"},
 		{"GET", "/api/agents/nyx/memories/mem_2", "", 200, "content"},
 	} {
 		a := w.do(c.method, c.path, c.body, as("admin")...)

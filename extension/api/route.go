@@ -38,6 +38,7 @@ const (
 	tagChat   = "Chat"
 	tagMemory = "Memory"
 	tagEvents = "Events"
+	tagUsage  = "Usage"
 	tagServer = "Server"
 )
 

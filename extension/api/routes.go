@@ -52,6 +52,7 @@ func (s *Server) newApp() *fiber.App {
 	}{
 		{schema.ServiceAgents, s.registerAgents}, {schema.ServiceChat, s.registerChat}, {schema.ServiceChat, s.registerRuns},
 		{schema.ServiceChat, s.registerConversations}, {schema.ServiceMemory, s.registerMemory}, {schema.ServiceEvents, s.registerEvents},
+		{schema.ServiceUsage, s.registerUsage},
 	} {
 		if s.offers(of.service) {
 			of.register(api)

@@ -44,7 +44,7 @@ func (s *Server) registerRuns(api huma.API) {
 	}, callTimeout, s.listRuns)
 	register(api, route{
 		id: "get-run", method: http.MethodGet, path: one, tag: tagChat, summary: "Get run", scope: schema.ScopeRead,
-		description: "A run of your own: where it is on `queued → running → completed | failed | cancelled`, and its `reply` once there is one.",
+		description: "A run of your own: where it is on `queued → running → completed | failed | cancelled`, its `reply` once there is one, and what models have used for it.",
 		codes:       []schema.ErrorCode{schema.CodeNotFound}, answers: []example{exampleRun()},
 	}, callTimeout, s.getRun)
 	register(api, route{

@@ -78,8 +78,12 @@ func sampleRun() schema.Run {
 	return schema.Run{
 		ID: sampleRunID, ConversationID: sampleConversationID, AgentID: "nyx", Principal: "alice", Status: schema.RunCompleted,
 		MessageID: sampleMessageID, ReplyID: sampleReplyID, Reply: &reply, Since: sampleAccepted().Since.String(),
-		QueuedAt: sampleTime(0), StartedAt: &started, FinishedAt: &finished,
+		QueuedAt: sampleTime(0), StartedAt: &started, FinishedAt: &finished, Usage: new(sampleUsage()),
 	}
+}
+
+func sampleUsage() schema.UsageSum {
+	return schema.UsageSum{Steps: 2, TokenUsage: schema.TokenUsage{InputTokens: 1830, CachedTokens: 1024, OutputTokens: 214}, CostMicros: 5435}
 }
 
 func sampleMemory() schema.MemoryItem {

@@ -140,7 +140,7 @@ func (e *Exceeded) Error() string {
 	if e.Budget.Cost > 0 {
 		used += fmt.Sprintf(" for %.6f %s", float64(e.Used.CostMicros)/1e6, e.Currency)
 	}
-	return fmt.Sprintf("the budget %s is used up: it allows %s per %s, and %s were used; it begins anew at %s. Whoever runs this host can raise it under runtime.usage.budgets",
+	return fmt.Sprintf("the budget %s is used up: it allows %s per %s, and %s were used; it begins anew at %s. Whoever runs this host can raise it in usage.budgets of its configuration",
 		e.Budget.title(), e.Budget.limits(e.Currency), e.Budget.Window, used, e.Again.Format(time.RFC3339))
 }
 

@@ -138,7 +138,7 @@ func TestBudgets(t *testing.T) {
 	refused("erin", "nyx", "of each agent per day", "600 tokens were used")
 	refused("erin", "aria")
 	record("dave", "aria", "o3", 399)
-	refused("erin", "aria", `the budget "everybody"`, "1000 tokens were used", "2026-12-01T00:00:00Z", "runtime.usage.budgets")
+	refused("erin", "aria", `the budget "everybody"`, "1000 tokens were used", "2026-12-01T00:00:00Z", "usage.budgets of its configuration")
 	now = now.AddDate(0, 0, 6)
 	refused("erin", "aria")
 	refused("carol", "nyx")

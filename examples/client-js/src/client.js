@@ -41,6 +41,7 @@ export class Client {
     this.runs = this.#rest.runs;
     this.conversations = this.#rest.conversations;
     this.memory = this.#rest.memory;
+    this.usage = this.#rest.usage;
     this.#turns = new Turns({ ...this.#options, runs: this.#rest.runs });
     this.#session = new Session(this.#turns, (name, value) => this.#emit(name, value));
   }

@@ -21,6 +21,7 @@ export class Rest {
     this.conversations = conversations(this.#caller);
     this.memory = memory(this.#caller);
     this.runs = runs(this.#caller);
+    this.usage = usage(this.#caller);
   }
 
   /**
@@ -129,6 +130,14 @@ function memory(caller) {
     get: (/** @type {string} */ agentId, /** @type {string} */ id) => caller.get(path(agentId, id)),
     delete: (/** @type {string} */ agentId, /** @type {string} */ id) => caller.call('DELETE', path(agentId, id)),
   };
+}
+
+/** @param {Caller} caller */
+function usage(caller) {
+  const time = (/** @type {string | Date | undefined} */ t) => (t === undefined ? undefined : new Date(t).toISOString());
+  const report = (/** @type {Record<string, any>} */ { since, until, ...query } = {}) =>
+    caller.get('api/usage', { ...query, since: time(since), until: time(until) });
+  return { report, all: (query = {}) => each(report, query, 'groups') };
 }
 
 /** @typedef {{ ifRevision?: number }} Condition */

@@ -82,6 +82,16 @@ test('REST', async () => {
   await assert.rejects(client.memory.store({ agentId: 'nyx' }), (e) => e.code === 'invalid_argument' && e.errors.length === 1);
 });
 
+test('what models have used', async () => {
+  const client = await connected();
+  const { runId } = await client.send({ agentId: 'nyx', message: 'Hello?' });
+  assert.equal((await client.runs.get(runId)).usage, undefined);
+  const { total, groups } = await client.usage.report({ groupBy: 'model', since: new Date(0), until: '2999-01-01' });
+  assert.deepEqual([total.steps, total.costMicros, groups], [0, 0, []]);
+  assert.deepEqual(await collect(client.usage.all({ groupBy: 'day' })), []);
+  await assert.rejects(client.usage.report({ groupBy: 'moon' }), (e) => e.code === 'invalid_argument' && e.errors[0].location === 'query.groupBy');
+});
+
 test('agents are created and deleted', async () => {
   const client = await connected();
   const vera = await client.agents.create({ id: 'vera', skills: ['law'], start: false });

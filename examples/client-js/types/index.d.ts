@@ -88,6 +88,7 @@ export class Client {
   readonly runs: Runs;
   readonly conversations: Conversations;
   readonly memory: Memory;
+  readonly usage: Usage;
 
   /** The place in the event log up to which everything has been given out; "" before there is one. See `since`. */
   readonly place: string;
@@ -249,6 +250,36 @@ export interface Conversations {
   delete(id: string, condition?: Condition): Promise<void>;
 }
 
+interface UsageQuery extends Page {
+  /** By what to add up. Absent: the total, and no groups. */
+  groupBy?: 'run' | 'agent' | 'principal' | 'provider' | 'model' | 'day';
+  agentId?: string;
+  principal?: string;
+  runId?: string;
+  since?: string | Date;
+  until?: string | Date;
+}
+
+export interface UsageSum {
+  /** How often a model was asked. */
+  steps: number;
+  inputTokens: number;
+  cachedTokens: number;
+  outputTokens: number;
+  reasoningTokens: number;
+  /** In millionths of the currency. */
+  costMicros: number;
+  /** Tokens whose price is not known: where it is not 0, the cost is more than that. */
+  unpricedTokens: number;
+}
+
+/** What models have used for you, or, with the scope admin, for everybody. */
+export interface Usage {
+  report(query?: UsageQuery): Promise<{ currency?: string; total: UsageSum; groups: (UsageSum & { key: string })[]; nextCursor: string }>;
+  /** The groups of all pages. */
+  all(query?: UsageQuery): AsyncIterableIterator<UsageSum & { key: string }>;
+}
+
 /** An `agentId` of "" stands for whichever agent it is. */
 export interface Memory {
   store(memory: { agentId: string; content: string; metadata?: object; shared?: boolean; tags?: string[]; importance?: number; expiresAt?: string | Date }): Promise<MemoryItem>;
@@ -335,6 +366,8 @@ export interface Run {
   queuedAt: string;
   startedAt?: string;
   finishedAt?: string;
+  /** What models have used for it by now; absent where none was asked, and in lists. */
+  usage?: UsageSum;
 }
 
 export interface Conversation extends ConversationSummary {

@@ -66,6 +66,8 @@ func usageKey(by schema.UsageGrouping, u store.Usage) string {
 		return u.AgentID
 	case schema.UsageByPrincipal:
 		return u.Principal
+	case schema.UsageByProvider:
+		return u.Provider
 	case schema.UsageByModel:
 		return u.Provider + "/" + u.Model
 	case schema.UsageByDay:

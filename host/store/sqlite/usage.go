@@ -14,6 +14,8 @@ func usageKey(by schema.UsageGrouping) string {
 		return `agent_id`
 	case schema.UsageByPrincipal:
 		return `principal`
+	case schema.UsageByProvider:
+		return `provider`
 	case schema.UsageByModel:
 		return `provider || '/' || model`
 	case schema.UsageByDay:

@@ -59,6 +59,7 @@ func usageIsAddedUp(t *testing.T, s store.Store) {
 		{"by run", store.UsageQuery{Viewer: all, GroupBy: schema.UsageByRun}, "[run_3:1:80:0:0 run_2:1:40:0:120 run_1:2:30:300:0]"},
 		{"by agent", store.UsageQuery{Viewer: all, GroupBy: schema.UsageByAgent}, "[aria:1:40:0:120 nyx:3:110:300:0]"},
 		{"by principal", store.UsageQuery{Viewer: all, GroupBy: schema.UsageByPrincipal}, "[alice:3:70:300:120 bob:1:80:0:0]"},
+		{"by provider", store.UsageQuery{Viewer: all, GroupBy: schema.UsageByProvider}, "[openai:4:150:300:120]"},
 		{"by model", store.UsageQuery{Viewer: all, GroupBy: schema.UsageByModel}, "[openai/large:1:20:200:0 openai/small:3:130:100:120]"},
 		{"by day", store.UsageQuery{Viewer: all, GroupBy: schema.UsageByDay}, "[2026-01-03:2:120:0:120 2026-01-02:2:30:300:0]"},
 		{"a page", store.UsageQuery{Viewer: all, GroupBy: schema.UsageByRun, Limit: 1}, "[run_3:1:80:0:0]"},

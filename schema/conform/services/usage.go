@@ -50,6 +50,7 @@ func usageAddsUp(s *suite) {
 		schema.UsageByRun:       func(key string) bool { return slices.Contains(runs, key) },
 		schema.UsageByAgent:     func(key string) bool { return key == nyx || key == aria },
 		schema.UsageByPrincipal: func(key string) bool { return key == who },
+		schema.UsageByProvider:  func(key string) bool { return key != "" && !strings.Contains(key, "/") },
 		schema.UsageByModel:     func(key string) bool { return strings.Contains(key, "/") },
 		schema.UsageByDay:       func(key string) bool { return slices.Contains(days, key) },
 	} {

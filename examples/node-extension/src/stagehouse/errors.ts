@@ -24,6 +24,7 @@ const codes = {
   too_large: [status.OUT_OF_RANGE, 413],
   rate_limited: [status.RESOURCE_EXHAUSTED, 429],
   busy: [status.RESOURCE_EXHAUSTED, 429],
+  budget_exceeded: [status.RESOURCE_EXHAUSTED, 402],
   cancelled: [status.CANCELLED, 499],
   internal: [status.INTERNAL, 500],
   unavailable: [status.UNAVAILABLE, 503],

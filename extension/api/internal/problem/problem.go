@@ -116,6 +116,7 @@ var titles = map[schema.ErrorCode]string{
 	schema.CodeUnsupportedMediaType: "Unsupported media type",
 	schema.CodeRateLimited:          "Too many requests",
 	schema.CodeBusy:                 "Busy",
+	schema.CodeBudgetExceeded:       "Budget used up",
 	schema.CodeCancelled:            "Cancelled",
 	schema.CodeInternal:             "Internal error",
 	schema.CodeUnimplemented:        "Not offered",
