@@ -7,6 +7,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/host/character"
 	"github.com/stagehouse/stagehouse/host/config"
+	"github.com/stagehouse/stagehouse/host/usage"
 )
 
 // Declarer is a Runtime that can be told, while it runs, which agents the configuration declares. With one that is none, they are
@@ -16,6 +17,13 @@ type Declarer interface {
 	// of agents. What has not changed is left alone. A joined error tells of agents one by one; one with a method AgentID() string
 	// says which. The others are as they are declared. Host.Reload calls it, one call at a time.
 	DeclareAgents(ctx context.Context, agents json.RawMessage) error
+}
+
+// Budgeter is a Runtime that can be told, while it runs, what models cost and how much of them may be used. With one that is none, that
+// is what it was when the runtime was opened.
+type Budgeter interface {
+	// SetUsage has the runtime go by c from now on. An error leaves it as it was. Host.Reload calls it, one call at a time.
+	SetUsage(ctx context.Context, c usage.Config) error
 }
 
 // AgentError says that the file of an agent is unsound, so that the agent is what it was, if it was there.
@@ -38,7 +46,7 @@ func (h *Host) see(cfg *config.Config) {
 	}
 }
 
-// declare tells the runtime which agents cfg declares. h.reloading is held.
+// declare tells the runtime which agents cfg declares, and what may be used of models. h.reloading is held.
 func (h *Host) declare(ctx context.Context, cfg *config.Config) error {
 	var errs []error
 	for _, u := range cfg.Unsound {
@@ -52,6 +60,9 @@ func (h *Host) declare(ctx context.Context, cfg *config.Config) error {
 		cfg.Keep(h.declared)
 		h.declared = cfg
 		errs = append(errs, d.DeclareAgents(ctx, cfg.Agents))
+	}
+	if b, ok := h.runtime.(Budgeter); ok {
+		errs = append(errs, b.SetUsage(ctx, cfg.Usage))
 	}
 	return errors.Join(errs...)
 }

@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/config"
+	"github.com/stagehouse/stagehouse/host/usage"
 )
 
 // listens is a runtime that takes declarations.
@@ -121,4 +123,60 @@ func TestReloadCannotDeclare(t *testing.T) {
 	}
 }
 
-var _ host.Declarer = (*listens)(nil)
+// spends is a runtime that takes budgets.
+type spends struct {
+	nothing
+	told []usage.Config
+	err  error
+}
+
+func (s *spends) SetUsage(_ context.Context, c usage.Config) error {
+	s.told = append(s.told, c)
+	return s.err
+}
+
+// TestReloadSetsUsage tells the runtime of the prices and budgets that are in the file now, and of none that cannot be.
+func TestReloadSetsUsage(t *testing.T) {
+	rt, boom := &spends{}, errors.New("it cannot count")
+	h, folder := declaring(t, rt, slog.New(slog.DiscardHandler))
+	for _, c := range []struct {
+		text string
+		told []usage.Config
+		err  string
+	}{
+		{`"usage":{"budgets":[{"window":"day","tokens":5}]},`, []usage.Config{{Budgets: []usage.Budget{{Window: usage.Day, Tokens: 5}}}}, ""},
+		{`"usage":{"budgets":[{"window":"day"}]},`, nil, "neither tokens nor cost"},
+		{``, []usage.Config{{}}, boom.Error()},
+	} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(folder), "x.json"), []byte(`{`+c.text+`"agents":[],"extensions":{}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if rt.told, rt.err = nil, nil; c.err == boom.Error() {
+			rt.err = boom
+		}
+		err := h.Reload(t.Context())
+		if !reflect.DeepEqual(rt.told, c.told) || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: the runtime is told %+v, and it says %v", c.text, rt.told, err)
+		}
+	}
+}
+
+// TestReloadCannotSetUsage: with a runtime that takes no budgets it is said that they have to wait.
+func TestReloadCannotSetUsage(t *testing.T) {
+	var log bytes.Buffer
+	h, folder := declaring(t, nothing{}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err := os.WriteFile(filepath.Join(filepath.Dir(folder), "x.json"), []byte(`{"usage":{"currency":"USD"},"agents":[],"extensions":{}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "only after the host is started anew\" keys=usage") {
+		t.Errorf("the log says\n%s", log.String())
+	}
+}
+
+var (
+	_ host.Declarer = (*listens)(nil)
+	_ host.Budgeter = (*spends)(nil)
+)

@@ -30,7 +30,7 @@ const stopSlack = 5 * time.Second
 // another one is under way takes its place, with its names: that one ends with plugin.ErrSuperseded.
 //
 // The agents that the configuration declares, in its list and in files of their own, are declared to a runtime that is a Declarer.
-// A file that is unsound goes on declaring what it did, and the error says so. Everything else is what it was when the host started.
+// A file that is unsound goes on declaring what it did, and the error says so. A Budgeter is told of prices and budgets. Everything else is what it was when the host started.
 func (h *Host) Reload(ctx context.Context, names ...string) error { return h.reload(ctx, names, names) }
 
 // reload reloads the extensions named. Those of them that are not enabled are an error where they are in must.
@@ -81,8 +81,10 @@ func (h *Host) read(ctx context.Context) (*config.Config, error) {
 func (h *Host) tellRestart(cfg *config.Config) {
 	var keys []string
 	_, declares := h.runtime.(Declarer)
+	_, budgets := h.runtime.(Budgeter)
 	for key, same := range map[string]bool{
 		"agents": declares || bytes.Equal(cfg.Agents, h.cfg.Agents), "data": cfg.Data == h.cfg.Data,
+		"usage":  budgets || reflect.DeepEqual(cfg.Usage, h.cfg.Usage),
 		"events": cfg.Events == h.cfg.Events, "runtime": (cfg.Runtime == nil) == (h.process == nil), "logLevel": cfg.LogLevel == h.cfg.LogLevel,
 	} {
 		if !same {

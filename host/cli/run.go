@@ -155,7 +155,7 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, opts ...hos
 	}
 	options := local.Options{
 		Dir: data.Path(), Logger: log, RetainEvents: cfg.Events.Retain, RetainAge: cfg.Events.RetainAge,
-		UseBrains: true,
+		Usage: cfg.Usage, UseBrains: true,
 	}
 	if cfg.Agents != nil {
 		if err := json.Unmarshal(cfg.Agents, &options.Agents); err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stagehouse/stagehouse/host/usage"
 	"github.com/stagehouse/stagehouse/schema"
 	schemaconfig "github.com/stagehouse/stagehouse/schema/config"
 	"github.com/stagehouse/stagehouse/schema/problem"
@@ -24,6 +25,7 @@ type Config struct {
 	Data       string          // directory of all state
 	LogLevel   slog.Level      // the least important line that is written
 	Events     Events          // how much of the event log is kept
+	Usage      usage.Config    // what models cost, and how much of them may be used
 	Agents     json.RawMessage // the declared agents, a JSON array, those included that are files; nil = the runtime's own
 	AgentsDir  string          // absolute path of the folder of those files; "" = there is none
 	Unsound    []Unsound       // the files there that declare nothing because something is wrong with them

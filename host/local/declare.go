@@ -11,6 +11,7 @@ import (
 	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/store"
+	"github.com/stagehouse/stagehouse/host/usage"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -37,6 +38,12 @@ func (r *Runtime) DeclareAgents(ctx context.Context, agents json.RawMessage) err
 		}
 	}
 	return r.Declare(ctx, specs)
+}
+
+// SetUsage has prices and budgets be those of c from now on, also for the turns at work. What was used before keeps its cost, and counts
+// for the budgets. An error leaves everything as it was. It implements host.Budgeter.
+func (r *Runtime) SetUsage(ctx context.Context, c usage.Config) error {
+	return r.ledger.Configure(ctx, c)
 }
 
 // Declare has specs be all that is declared, from now on and in a runtime that is running: each agent is merged in a commit of

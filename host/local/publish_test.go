@@ -11,6 +11,7 @@ import (
 var (
 	_ host.Publisher = (*local.Runtime)(nil)
 	_ host.Declarer  = (*local.Runtime)(nil)
+	_ host.Budgeter  = (*local.Runtime)(nil)
 )
 
 // TestPublish: what the host tells is kept over a restart, in its place between what the runtime tells, and only an admin

@@ -16,11 +16,11 @@ type bounded struct {
 	ledger *Ledger
 }
 
-// Think yields CodeFailedPrecondition, whose cause is an *Exceeded, in the place of a step that there is no budget for.
+// Think yields CodeBudgetExceeded, whose cause is an *Exceeded, in the place of a step that there is no budget for.
 func (b bounded) Think(ctx context.Context, r schema.ThinkRequest) iter.Seq2[schema.ThinkEvent, error] {
 	return func(yield func(schema.ThinkEvent, error) bool) {
 		if err := b.ledger.Check(schema.CallerFrom(ctx).Principal, r.AgentID); err != nil {
-			yield(schema.ThinkEvent{}, schema.Errorf(schema.CodeFailedPrecondition, "%w", err))
+			yield(schema.ThinkEvent{}, schema.Errorf(schema.CodeBudgetExceeded, "%w", err))
 			return
 		}
 		for e, err := range b.Brains.Think(ctx, r) {

@@ -51,7 +51,7 @@ func TestBrainsWithinABudget(t *testing.T) {
 	}
 	n, err := think("alice", "nyx", 9)
 	var e *usage.Exceeded
-	if n != 0 || !errors.As(err, &e) || schema.CodeOf(err) != schema.CodeFailedPrecondition || schema.AsError(err).Message != e.Error() || brain.asked != 2 {
+	if n != 0 || !errors.As(err, &e) || schema.CodeOf(err) != schema.CodeBudgetExceeded || schema.AsError(err).Message != e.Error() || brain.asked != 2 {
 		t.Errorf("over budget %d events were heard, %v; the brain was asked %d times", n, err, brain.asked)
 	}
 	for _, other := range [][2]string{{"bob", "nyx"}, {"alice", "aria"}} {

@@ -47,20 +47,6 @@ type Budget struct {
 	Cost      float64 `json:"cost"`   // in the currency; 0 = any amount. What has no price does not count
 }
 
-func (b Budget) validate(priced bool) error {
-	switch {
-	case b.Window != Hour && b.Window != Day && b.Window != Month:
-		return fmt.Errorf("a budget for every %.80q: it must be %s, %s or %s", b.Window, Hour, Day, Month)
-	case b.Tokens < 0 || !(b.Cost >= 0 && b.Cost <= MaxPrice):
-		return fmt.Errorf("the budget %s is out of bounds", b.title())
-	case b.Tokens == 0 && b.Cost == 0:
-		return fmt.Errorf("the budget %s bounds neither tokens nor cost", b.title())
-	case b.Cost > 0 && !priced:
-		return fmt.Errorf("the budget %s is of money, and no model has a price", b.title())
-	}
-	return nil
-}
-
 // subject is whom a counter is for; "" = everybody.
 type subject struct{ principal, agent string }
 
@@ -138,7 +124,7 @@ type Exceeded struct {
 func (e *Exceeded) Error() string {
 	used := fmt.Sprintf("%d tokens", tokensOf(e.Used))
 	if e.Budget.Cost > 0 {
-		used += fmt.Sprintf(" for %.6f %s", float64(e.Used.CostMicros)/1e6, e.Currency)
+		used += " for " + Amount(e.Used.CostMicros, e.Currency)
 	}
 	return fmt.Sprintf("the budget %s is used up: it allows %s per %s, and %s were used; it begins anew at %s. Whoever runs this host can raise it in usage.budgets of its configuration",
 		e.Budget.title(), e.Budget.limits(e.Currency), e.Budget.Window, used, e.Again.Format(time.RFC3339))

@@ -2,8 +2,8 @@ package usage
 
 import (
 	"cmp"
-	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/stagehouse/stagehouse/schema"
@@ -57,17 +57,11 @@ func (p Prices) Of(provider, model string) (Price, bool) {
 	return found, longest >= 0
 }
 
-func (p Prices) validate() error {
-	for key, price := range p {
-		provider, model, ok := strings.Cut(key, "/")
-		if !ok || provider == "" || model == "" || strings.Contains(provider, "*") {
-			return fmt.Errorf("prices: %.80q must be provider/model, or provider/ and the beginning of models with a * behind it", key)
-		}
-		for _, n := range []float64{price.Input, price.Output, *cmp.Or(price.Cached, &price.Input)} {
-			if !(n >= 0 && n <= MaxPrice) {
-				return fmt.Errorf("prices: %.80q costs %v for a million tokens; it must be 0 to %v", key, n, MaxPrice)
-			}
-		}
+// Amount words millionths of a currency to a person, such as "0.0125 USD".
+func Amount(micros int64, currency string) string {
+	text := strconv.FormatFloat(float64(micros)/1e6, 'f', 6, 64)
+	for strings.HasSuffix(text, "0") && text[len(text)-3] != '.' { // money has two digits behind the point
+		text = text[:len(text)-1]
 	}
-	return nil
+	return strings.TrimSpace(text + " " + currency)
 }

@@ -7,7 +7,6 @@ package usage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -20,32 +19,6 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// MaxPrice bounds prices and the cost of a budget, so that sums fit.
-const MaxPrice = 1e6
-
-// Config is what a Ledger goes by; the zero one knows no prices and bounds nothing.
-type Config struct {
-	Currency string   `json:"currency"` // of every price, such as USD
-	Prices   Prices   `json:"prices"`
-	Budgets  []Budget `json:"budgets"`
-}
-
-// Validate returns nil or what is wrong.
-func (c Config) Validate() error {
-	if len(c.Prices) > 0 && c.Currency == "" {
-		return errors.New("prices need a currency, such as USD")
-	}
-	if err := c.Prices.validate(); err != nil {
-		return err
-	}
-	for _, b := range c.Budgets {
-		if err := b.validate(len(c.Prices) > 0); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Step is one step that a model has taken.
 type Step struct {
 	RunID, AgentID, Principal string // what and whom for
@@ -56,11 +29,11 @@ type Step struct {
 // Ledger implements schema.Usage. All methods are safe for concurrent use.
 type Ledger struct {
 	store store.Store
-	cfg   Config
 	now   func() time.Time
 	log   *slog.Logger
 
 	mu     sync.Mutex
+	cfg    Config
 	meters []*meter // one for each budget
 }
 
@@ -81,19 +54,49 @@ func Open(ctx context.Context, s store.Store, c Config, now func() time.Time, lo
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l := &Ledger{store: s, cfg: c, now: store.Clock(now), log: log}
-	err := s.View(ctx, func(r store.Reader) error {
-		for _, b := range c.Budgets {
-			begin, _ := b.Window.Begin(l.now())
-			m := &meter{Budget: b, begun: begin, used: map[subject]schema.UsageSum{}}
-			if err := m.load(r, c.Currency); err != nil {
-				return fmt.Errorf("count what was used of the budget %s: %w", b.title(), err)
-			}
-			l.meters = append(l.meters, m)
-		}
-		return nil
+	l := &Ledger{store: s, now: store.Clock(now), log: log, cfg: c}
+	err := s.View(ctx, func(r store.Reader) (err error) {
+		l.meters, err = meters(r, c, l.now())
+		return err
 	})
 	return l, err
+}
+
+// Configure has the ledger go by c from now on, which it has counted by then. What was recorded before keeps the cost that it had.
+// An error leaves everything as it was.
+func (l *Ledger) Configure(ctx context.Context, c Config) error {
+	if err := c.Validate(); err != nil {
+		return fmt.Errorf("usage: %w", err)
+	}
+	return l.store.Update(ctx, func(tx store.Tx) error { // between two steps that are recorded
+		counted, err := meters(tx, c, l.now())
+		tx.OnCommit(func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.cfg, l.meters = c, counted
+		})
+		return err
+	})
+}
+
+// config returns what the ledger goes by now.
+func (l *Ledger) config() Config {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cfg
+}
+
+// meters counts what the store has of the windows that run.
+func meters(r store.Reader, c Config, now time.Time) (all []*meter, err error) {
+	for _, b := range c.Budgets {
+		begin, _ := b.Window.Begin(now)
+		m := &meter{Budget: b, begun: begin, used: map[subject]schema.UsageSum{}}
+		if err := m.load(r, c.Currency); err != nil {
+			return nil, fmt.Errorf("count what was used of the budget %s: %w", b.title(), err)
+		}
+		all = append(all, m)
+	}
+	return all, nil
 }
 
 // load counts what the store has of the window.
@@ -159,37 +162,50 @@ func (l *Ledger) Check(principal, agentID string) error {
 
 // Cost returns what tokens of a model cost, in millionths of the currency, if its price is known.
 func (l *Ledger) Cost(provider, model string, t schema.TokenUsage) (micros int64, known bool) {
-	p, known := l.cfg.Prices.Of(provider, model)
-	if !known {
-		return 0, false
+	return l.config().cost(provider, model, t)
+}
+
+// Estimate says to a person what tokens of a model cost, such as "0.0125 USD"; "" = no model has a price at all.
+func (l *Ledger) Estimate(provider, model string, t schema.TokenUsage) string {
+	c := l.config()
+	cost, known := c.cost(provider, model, t)
+	switch {
+	case len(c.Prices) == 0:
+		return ""
+	case !known:
+		return "an unknown amount, as there is no price of " + provider + "/" + model
 	}
-	return p.Micros(t), true
+	return Amount(cost, c.Currency)
 }
 
 // Currency is that of every cost; "" = no model has a price.
-func (l *Ledger) Currency() string { return l.cfg.Currency }
+func (l *Ledger) Currency() string { return l.config().Currency }
 
 // Record keeps a step, durably, and counts it. It does so although its run may be over: it was used.
 func (l *Ledger) Record(ctx context.Context, s Step) error {
 	const maxModel = 200 // bytes; it is part of a cursor
 	s.Tokens, s.Model = sound(s.Tokens), cut(s.Model, maxModel)
+	c := l.config()
 	u := store.Usage{
 		RunID: s.RunID, AgentID: s.AgentID, Principal: s.Principal, Provider: s.Provider, Model: s.Model, Tokens: s.Tokens,
-		Currency: l.cfg.Currency, At: l.now(),
+		Currency: c.Currency, At: l.now(),
 	}
-	sum := schema.UsageSum{Steps: 1, TokenUsage: u.Tokens}
-	if cost, known := l.Cost(s.Provider, s.Model, u.Tokens); known {
-		u.Cost, sum.CostMicros = &cost, cost
+	if cost, known := c.cost(s.Provider, s.Model, u.Tokens); known {
+		u.Cost = &cost
 	}
 	return l.store.Update(ctx, func(tx store.Tx) error {
-		tx.OnCommit(func() { l.count(u, sum) })
+		tx.OnCommit(func() { l.count(u) })
 		return tx.InsertUsage(u)
 	})
 }
 
-func (l *Ledger) count(u store.Usage, sum schema.UsageSum) {
+func (l *Ledger) count(u store.Usage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	sum := schema.UsageSum{Steps: 1, TokenUsage: u.Tokens}
+	if u.Cost != nil && u.Currency == l.cfg.Currency {
+		sum.CostMicros = *u.Cost
+	}
 	for _, m := range l.meters {
 		m.at(u.At)
 		if of, ok := m.of(u.Principal, u.AgentID); ok {
@@ -213,11 +229,11 @@ func (l *Ledger) Report(ctx context.Context, q schema.UsageQuery) (schema.UsageR
 	if err != nil {
 		return schema.UsageReport{}, err
 	}
-	limit := schema.PageSize(q.Limit)
+	limit, currency := schema.PageSize(q.Limit), l.Currency()
 	sq := store.UsageQuery{
-		Viewer: fault.Viewer(ctx), AgentID: q.AgentID, Principal: q.Principal, RunID: q.RunID, Since: q.Since, Until: q.Until, Currency: l.cfg.Currency,
+		Viewer: fault.Viewer(ctx), AgentID: q.AgentID, Principal: q.Principal, RunID: q.RunID, Since: q.Since, Until: q.Until, Currency: currency,
 	}
-	out := schema.UsageReport{Currency: l.cfg.Currency, Groups: []schema.UsageGroup{}}
+	out := schema.UsageReport{Currency: currency, Groups: []schema.UsageGroup{}}
 	err = l.store.View(ctx, func(r store.Reader) error {
 		total, err := r.SumUsage(sq)
 		if err != nil || len(total) == 0 {

@@ -171,6 +171,12 @@ func TestMetersAgreeWithTheStore(t *testing.T) {
 			},
 			"time":  func(t *rapid.T) { now = now.Add(time.Duration(rapid.IntRange(1, 90).Draw(t, "minutes")) * time.Minute) },
 			"again": func(*rapid.T) { l = renew() },
+			"other budget": func(t *rapid.T) {
+				b.Tokens = rapid.Int64Range(1, 40).Draw(t, "limit")
+				if err := l.Configure(context.Background(), usage.Config{Budgets: []usage.Budget{b}}); err != nil {
+					t.Fatal(err)
+				}
+			},
 			"": func(t *rapid.T) {
 				for _, p := range who {
 					for _, a := range agents {
@@ -208,6 +214,95 @@ func overdrawn(t *rapid.T, db store.Store, b usage.Budget, now time.Time, p, a s
 		t.Fatal(err)
 	}
 	return used >= b.Tokens
+}
+
+// TestConfigureUnderLoad changes the budgets while steps are recorded: none is counted twice, or not at all.
+func TestConfigureUnderLoad(t *testing.T) {
+	const writers, steps = 4, 50
+	for name, db := range map[string]store.Store{"in memory": memory.New(), "in a file": file(t)} {
+		t.Run(name, func(t *testing.T) {
+			budget := func(tokens int64) usage.Config {
+				return usage.Config{Budgets: []usage.Budget{{Window: usage.Month, Tokens: tokens}}}
+			}
+			l := open(t, db, budget(1), nil)
+			var recording sync.WaitGroup
+			for range writers {
+				recording.Go(func() {
+					for range steps {
+						if err := l.Record(context.Background(), usage.Step{Principal: "alice", Tokens: schema.TokenUsage{OutputTokens: 1}}); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				recording.Wait()
+			}()
+			for limit := int64(2); ; limit++ {
+				if err := l.Configure(t.Context(), budget(1+limit%2)); err != nil {
+					t.Fatal(err)
+				}
+				select {
+				case <-done:
+				default:
+					continue
+				}
+				break
+			}
+			err := l.Check("alice", "nyx")
+			var e *usage.Exceeded
+			if !errors.As(err, &e) || e.Used.OutputTokens != writers*steps {
+				t.Errorf("%d tokens are used, and it says %v", writers*steps, err)
+			}
+		})
+	}
+}
+
+// TestConfigure changes prices and the currency: what was used keeps its cost, and what cannot be leaves all as it was.
+func TestConfigure(t *testing.T) {
+	l := open(t, file(t), usage.Config{Currency: "USD", Prices: usage.Prices{"a/*": {Input: 1}}}, nil)
+	record := func() {
+		t.Helper()
+		if err := l.Record(t.Context(), usage.Step{Principal: "alice", Provider: "a", Model: "m", Tokens: schema.TokenUsage{InputTokens: 10}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func(currency string, cost, unpriced int64) {
+		t.Helper()
+		r, err := l.Report(schema.WithCaller(t.Context(), schema.Caller{Principal: "alice"}), schema.UsageQuery{})
+		if err != nil || r.Currency != currency || r.Total.CostMicros != cost || r.Total.UnpricedTokens != unpriced {
+			t.Errorf("%+v, %v; want %d %s and %d tokens without a price", r, err, cost, currency, unpriced)
+		}
+	}
+	record()
+	is("USD", 10, 0)
+	dearer := usage.Config{Currency: "USD", Prices: usage.Prices{"a/*": {Input: 3}}, Budgets: []usage.Budget{{Window: usage.Month, Cost: 0.00004}}}
+	if err := l.Configure(t.Context(), dearer); err != nil {
+		t.Fatal(err)
+	}
+	is("USD", 10, 0)
+	if err := l.Check("alice", "nyx"); err != nil {
+		t.Error(err)
+	}
+	record()
+	is("USD", 40, 0)
+	if err := l.Check("alice", "nyx"); err == nil {
+		t.Error("the budget is not used up")
+	}
+	if err := l.Configure(t.Context(), usage.Config{Prices: prices}); err == nil || !strings.Contains(err.Error(), "need a currency") {
+		t.Errorf("a configuration that cannot be: %v", err)
+	}
+	is("USD", 40, 0)
+	dearer.Currency = "EUR"
+	if err := l.Configure(t.Context(), dearer); err != nil {
+		t.Fatal(err)
+	}
+	is("EUR", 0, 20)
+	if err := l.Check("alice", "nyx"); err != nil {
+		t.Errorf("dollars count for a budget of euros: %v", err)
+	}
 }
 
 // TestOverrunIsBounded has many ask at once, each of whom checks, takes a step and records it: what is used beyond the budget is
