@@ -123,7 +123,10 @@ func (r *Runtime) makeBrain(ctx context.Context, agentID string, b schema.Brain)
 }
 
 // UseBrains lets agents think with b from now on: host.BrainUser. Options.UseBrains says that it will be called.
-func (r *Runtime) UseBrains(b schema.Brains) { r.brains.Store(&b) }
+func (r *Runtime) UseBrains(b schema.Brains) {
+	b = r.ledger.Brains(b)
+	r.brains.Store(&b)
+}
 
 // models is what brains of extensions are made with.
 func (r *Runtime) models() model.Options {
@@ -136,6 +139,7 @@ func (r *Runtime) models() model.Options {
 		},
 		Hosts: slices.Collect(maps.Keys(r.makers)),
 		Make:  r.makeBrain,
+		Cost:  r.ledger.Estimate,
 	}
 }
 

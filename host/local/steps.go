@@ -22,7 +22,7 @@ func (p *performance) take(s brain.Step) (reply string, err error) {
 		return "", p.turn.Tell(schema.EventThought, schema.Thought{Thought: clip(text(s.Thought), maxThoughtBytes)})
 	case s.Emotion != nil:
 		return "", p.feel(*s.Emotion)
-	case p.spent != nil && (s.Action != nil || s.Delta != ""):
+	case p.spent != nil && (s.Delta != "" || s.Action != nil && s.Action.Store == nil): // what it has learnt it may keep
 		return "", p.spent
 	case s.Action != nil:
 		return "", p.act(*s.Action)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/local/brain/model"
 	"github.com/stagehouse/stagehouse/host/turns"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -41,6 +42,9 @@ func (r *Runtime) work(ctx context.Context, t *turns.Turn) (turns.Reply, error) 
 		if err := r.ledger.Check(t.Run.Principal, t.Run.AgentID); err != nil {
 			return turns.Reply{}, err
 		}
+	}
+	if _, foretells := b.(*model.Brain); asked.Dry() && !foretells {
+		return turns.Reply{Content: brain.DryReply(asked.Agent.Brain.Provider), Emotion: &p.feels}, nil
 	}
 	for step, err := range b.Respond(ctx, asked) {
 		if err != nil {

@@ -3,7 +3,9 @@ package local_test
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,5 +134,87 @@ func TestUsageOfARunThatIsOver(t *testing.T) {
 	<-kept
 	if run := must[schema.Run](t)(r.Services().Chat.Run(ctx, a.RunID)); run.Status != schema.RunCancelled || run.Usage == nil || run.Usage.InputTokens != 8 || run.Usage.UnpricedTokens != 8 {
 		t.Errorf("the run is %+v with %+v", run, run.Usage)
+	}
+}
+
+// models is brains of extensions: each step uses ten tokens, and its reply teaches the agent something.
+type models struct{ asked atomic.Int64 }
+
+func (m *models) List(context.Context) ([]schema.BrainInfo, error) {
+	return []schema.BrainInfo{{Provider: "openai", OptionsSchema: []byte(`{"type":"object"}`)}}, nil
+}
+
+func (m *models) Embed(context.Context, schema.EmbedRequest) (schema.Embeddings, error) {
+	return schema.Embeddings{}, nil
+}
+
+// Think calls a tool in the first of two steps.
+func (m *models) Think(_ context.Context, r schema.ThinkRequest) iter.Seq2[schema.ThinkEvent, error] {
+	return func(yield func(schema.ThinkEvent, error) bool) {
+		done := schema.ThinkDone{Stop: schema.StopEnd, Model: "o3", Usage: schema.TokenUsage{InputTokens: 9, OutputTokens: 1}}
+		said := schema.ThinkEvent{Text: "I see."}
+		if m.asked.Add(1)%2 == 1 {
+			done.Stop, said = schema.StopCalls, schema.ThinkEvent{Call: &schema.ToolCall{ID: "1", Name: "memory_recall", Input: schema.Object{"query": "cat"}}}
+		}
+		_ = yield(said, nil) && yield(schema.ThinkEvent{Done: &done}, nil)
+	}
+}
+
+// modelled is a runtime whose agent bot thinks with models of extensions.
+func modelled(t *testing.T, cfg usage.Config) (*local.Runtime, *models) {
+	m := &models{}
+	r := open(t, local.Options{Dir: t.TempDir(), Usage: cfg, UseBrains: true, Agents: []local.AgentSpec{
+		{ID: "bot", Brain: schema.Brain{Provider: "openai", Options: schema.Object{"model": "o3", "fallback": []any{"builtin"}}}}, {ID: "plain"},
+	}})
+	r.UseBrains(m)
+	return r, m
+}
+
+// TestModelOverBudget: a turn whose first step uses the budget up asks no more; one whose last step does keeps its reply, and what it
+// has learnt; a budget that is raised while the host runs counts for the next turn.
+func TestModelOverBudget(t *testing.T) {
+	within := func(tokens int64) usage.Config {
+		return usage.Config{Budgets: []usage.Budget{{Agent: usage.Each, Window: usage.Month, Tokens: tokens}}}
+	}
+	r, m := modelled(t, within(10))
+	run := ended(alice(t), t, r, "bot")
+	if run.Reason != schema.ReasonBudget || m.asked.Load() != 1 || run.Usage == nil || run.Usage.Steps != 1 || !strings.HasPrefix(run.Error, "the budget of each agent per month is used up") {
+		t.Errorf("the run is %+v with %+v; the model was asked %d times", run, run.Usage, m.asked.Load())
+	}
+	if err := r.SetUsage(t.Context(), usage.Config{Budgets: []usage.Budget{{}}}); err == nil {
+		t.Error("a budget for no window is taken")
+	}
+	if err := r.SetUsage(t.Context(), within(20)); err != nil {
+		t.Fatal(err)
+	}
+	m.asked.Store(1)
+	seen := must[turn](t)(say(alice(t), r, schema.SendRequest{AgentID: "bot", Message: "My cat is called Miro."}))
+	run = must[schema.Run](t)(r.Services().Chat.Run(alice(t), seen.accepted.RunID))
+	if run.Status != schema.RunCompleted || run.Reply.Content != "I see." {
+		t.Errorf("the run that uses up the rest is %+v", run)
+	}
+	if hits := must[[]schema.MemoryHit](t)(r.Services().Memory.Search(alice(t), schema.MemoryQuery{AgentID: "bot", Text: "cat"})); len(hits) != 1 {
+		t.Errorf("it has learnt %+v", hits)
+	}
+	if run = ended(alice(t), t, r, "bot"); run.Reason != schema.ReasonBudget || m.asked.Load() != 2 {
+		t.Errorf("the run after it is %+v; the model was asked %d times", run, m.asked.Load())
+	}
+}
+
+// TestDryRunOfAMessage says what would be done by brains of all kinds, and nothing is done.
+func TestDryRunOfAMessage(t *testing.T) {
+	r, m := modelled(t, usage.Config{Currency: "USD", Prices: usage.Prices{"openai/o3": {Input: 1, Output: 2}}})
+	for agent, says := range map[string]string{"bot": "an answer of say 1000 tokens 0.002 USD more", "plain": "The brain builtin asks no model"} {
+		seen := must[turn](t)(say(alice(t), r, schema.SendRequest{AgentID: agent, Message: "My cat is called Miro.", Context: schema.Object{"dryRun": true}}))
+		run := must[schema.Run](t)(r.Services().Chat.Run(alice(t), seen.accepted.RunID))
+		if run.Status != schema.RunCompleted || !strings.Contains(run.Reply.Content, says) || run.Usage != nil {
+			t.Errorf("%s says %+v, want %q", agent, run.Reply, says)
+		}
+		if hits := must[[]schema.MemoryHit](t)(r.Services().Memory.Search(alice(t), schema.MemoryQuery{AgentID: agent, Text: "cat"})); len(hits) != 0 {
+			t.Errorf("%s has learnt %+v", agent, hits)
+		}
+	}
+	if m.asked.Load() != 0 {
+		t.Errorf("a model was asked %d times", m.asked.Load())
 	}
 }

@@ -7,6 +7,7 @@ package brain
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
@@ -38,6 +39,18 @@ type Turn struct {
 	Memory    Memory
 	Commands  Commands // what extensions let the agent do; nil = nothing
 	Policy    MemoryPolicy
+}
+
+// Dry reports whether the sender wants to be told what would be done, and nothing to be done: "dryRun": true in the context of its
+// message. A brain that asks nobody need not look at it.
+func (t Turn) Dry() bool {
+	dry, _ := t.Context["dryRun"].(bool)
+	return dry
+}
+
+// DryReply answers a dry run of a brain that cannot say what it would do.
+func DryReply(provider string) string {
+	return fmt.Sprintf("This is a dry run, and nobody was asked. The brain %s asks no model of an extension, so there is nothing to foretell.", provider)
 }
 
 // Memory is what the agent remembers and the principal of the turn may be told: its own and the shared ones.

@@ -33,6 +33,8 @@ type Options struct {
 	// Hosts are the providers of the host itself, which Make makes a brain of for an agent, as a fallback.
 	Hosts []string
 	Make  func(ctx context.Context, agentID string, b schema.Brain) (brain.Brain, error)
+	// Cost says to a person what tokens of a model cost; "" = nobody knows. It may be nil.
+	Cost func(provider, model string, t schema.TokenUsage) string
 	// Patience is how long the last of an agent's brains is asked again while it is not there; 0 = DefaultPatience.
 	Patience time.Duration
 }
@@ -158,20 +160,17 @@ func (t *turn) say(piece string) error {
 
 // think does the whole of a turn.
 func (t *turn) think() error {
+	if t.settings.DryRun || t.Dry() {
+		return t.rehearse()
+	}
 	if err := t.hear(); err != nil {
 		return err
 	}
 	if t.own[0] != nil {
 		return t.handOver()
 	}
-	if err := t.gatherTools(); err != nil {
+	if err := t.gather(); err != nil {
 		return err
-	}
-	if err := t.gatherContext(); err != nil {
-		return err
-	}
-	if t.settings.DryRun {
-		return t.rehearse()
 	}
 	for {
 		last := t.steps >= t.settings.MaxSteps-1
@@ -180,6 +179,14 @@ func (t *turn) think() error {
 			return err
 		}
 	}
+}
+
+// gather puts together what the model is told, and what it may do.
+func (t *turn) gather() error {
+	if err := t.gatherTools(); err != nil {
+		return err
+	}
+	return t.gatherContext()
 }
 
 // hear has the tone of the message move the mood, unless the model says itself what it feels.

@@ -128,6 +128,12 @@ func run(t *testing.T, x *troupe, b schema.Brain, in brain.Turn) (o outcome) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return watch(t, m, in)
+}
+
+// watch returns what becomes of a turn.
+func watch(t *testing.T, m *Brain, in brain.Turn) (o outcome) {
+	t.Helper()
 	for s, err := range m.Respond(t.Context(), in) {
 		if err != nil {
 			o.err = err
@@ -355,7 +361,57 @@ func TestTheModelSaysWhatItFeels(t *testing.T) {
 func TestADryRunAsksNobody(t *testing.T) {
 	x := &troupe{plays: map[string][]play{"a": {says("never")}}}
 	o := run(t, x, schema.Brain{Provider: "a", Options: schema.Object{"dryRun": true, "model": "m"}}, asked("Hello"))
-	if len(x.asked) != 0 || !strings.Contains(o.reply, "a (m)") || !strings.Contains(o.reply, "memory_store") {
+	if len(x.asked) != 0 || !strings.Contains(o.reply, "a (m)") || !strings.Contains(o.reply, "memory_store") || strings.Contains(o.reply, "cost") || len(o.feelings) > 0 {
+		t.Errorf("the turn is %+v, asked %d times", o, len(x.asked))
+	}
+	dry := asked("Hello")
+	dry.Context = schema.Object{"dryRun": true}
+	o = run(t, x, schema.Brain{Provider: "builtin", Options: schema.Object{"fallback": []any{"a"}}}, dry)
+	if len(x.asked) != 0 || !strings.Contains(o.reply, "dry run") || !strings.Contains(o.reply, "builtin") {
+		t.Errorf("the turn is %+v, asked %d times", o, len(x.asked))
+	}
+}
+
+// TestADryRunSaysWhatItWouldCost has a message ask for it.
+func TestADryRunSaysWhatItWouldCost(t *testing.T) {
+	x := &troupe{plays: map[string][]play{"a": {says("never")}}}
+	options := with(x)
+	options.Cost = func(provider, model string, u schema.TokenUsage) string {
+		if provider != "a" || model != "m" {
+			return "an unknown amount"
+		}
+		return fmt.Sprintf("%d+%d pence", u.InputTokens, 2*u.OutputTokens)
+	}
+	for want, brainOptions := range map[string]schema.Object{
+		"say 1000 tokens 0+2000 pence more":   {"model": "m"},
+		"at most 300 tokens 0+600 pence more": {"model": "m", "maxTokens": 300},
+		"would cost an unknown amount.":       {"model": "other"},
+	} {
+		b, err := New(t.Context(), options, "nyx", schema.Brain{Provider: "a", Options: brainOptions})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := asked("Hello")
+		in.Context = schema.Object{"dryRun": true}
+		o := watch(t, b, in)
+		var tokens, most int
+		if _, after, ok := strings.Cut(o.reply, "about "); !ok {
+			t.Errorf("it says %q", o.reply)
+		} else if _, err := fmt.Sscanf(after, "%d tokens of at most %d", &tokens, &most); err != nil {
+			t.Error(err)
+		}
+		known := strings.Contains(want, "pence")
+		if o.err != nil || len(x.asked) != 0 || !strings.Contains(o.reply, want) || known != strings.Contains(o.reply, fmt.Sprintf("about %d+0 pence", tokens)) {
+			t.Errorf("it says %q, want %q; asked %d times", o.reply, want, len(x.asked))
+		}
+	}
+}
+
+// TestABudgetStopsTheTurn: nobody else is asked, and the reason is kept.
+func TestABudgetStopsTheTurn(t *testing.T) {
+	x := &troupe{plays: map[string][]play{"a": {calls("memory_recall", schema.Object{"query": "x"}), fails(schema.CodeBudgetExceeded)}, "b": {says("never")}}}
+	o := run(t, x, schema.Brain{Provider: "a", Options: schema.Object{"fallback": []any{"b", "builtin"}}}, asked("Hello"))
+	if schema.CodeOf(o.err) != schema.CodeBudgetExceeded || schema.AsError(o.err).Message != "it is budget_exceeded" || len(x.asked) != 2 || o.reply != "" {
 		t.Errorf("the turn is %+v, asked %d times", o, len(x.asked))
 	}
 }

@@ -47,7 +47,7 @@ func (t *turn) ask(tools []schema.Tool) (answer, error) {
 		if t.ctx.Err() != nil {
 			return a, context.Cause(t.ctx)
 		}
-		if isOver(err) {
+		if isOver(err) || schema.CodeOf(err) == schema.CodeBudgetExceeded { // which is to stop the run, and not to be got round by another
 			return a, err
 		}
 		again, wait := r.again(err, t.at == len(t.chain)-1)
