@@ -120,6 +120,8 @@ func (c *control) Close() error {
 func (c *control) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+controlPathPrefix+"/host", c.vitals)
+	mux.HandleFunc("GET "+controlPathPrefix+"/usage", c.usage)
+	mux.HandleFunc("GET "+controlPathPrefix+"/budgets", c.budgets)
 	mux.HandleFunc("GET "+controlPathPrefix+"/extensions", c.list)
 	mux.HandleFunc("GET "+controlPathPrefix+"/extensions/{name}", c.describe)
 	mux.HandleFunc("GET "+controlPathPrefix+"/extensions/{name}/logs", c.logs)

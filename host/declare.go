@@ -24,6 +24,8 @@ type Declarer interface {
 type Budgeter interface {
 	// SetUsage has the runtime go by c from now on. An error leaves it as it was. Host.Reload calls it, one call at a time.
 	SetUsage(ctx context.Context, c usage.Config) error
+	// Budgets returns how much of each budget is used.
+	Budgets() []usage.Standing
 }
 
 // AgentError says that the file of an agent is unsound, so that the agent is what it was, if it was there.

@@ -15,6 +15,7 @@ import (
 	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/config"
 	"github.com/stagehouse/stagehouse/host/usage"
+	"github.com/stagehouse/stagehouse/schema"
 )
 
 // listens is a runtime that takes declarations.
@@ -133,6 +134,10 @@ type spends struct {
 func (s *spends) SetUsage(_ context.Context, c usage.Config) error {
 	s.told = append(s.told, c)
 	return s.err
+}
+
+func (s *spends) Budgets() []usage.Standing {
+	return []usage.Standing{{Budget: usage.Budget{Name: "all", Window: usage.Day, Tokens: 5}, Used: schema.UsageSum{Steps: 1}, Spent: true}}
 }
 
 // TestReloadSetsUsage tells the runtime of the prices and budgets that are in the file now, and of none that cannot be.

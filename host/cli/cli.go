@@ -99,14 +99,14 @@ Exit codes: 0 done, 1 failed while running, 2 could not begin.`,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			return notEmpty(c, "data", "config", "log-level", "url", "token", "conversation")
+			return notEmpty(c, "data", "config", "log-level", "url", "token", "conversation", "by", "agent", "principal", "run", "since", "until")
 		},
 	}
 	c.SetVersionTemplate("stagehouse {{.Version}}\n")
 	var common commonFlags
 	c.PersistentFlags().StringVar(&common.data, "data", "", "directory of all state (default "+config.DefaultData+", or STAGEHOUSE_DATA)")
 	c.AddCommand(p.runCommand(&common), p.validateCommand(&common), p.chatCommand(&common), p.tokenCommand(&common),
-		p.extCommand(&common), p.newCommand(), p.devCommand(&common), p.conformCommand(), p.versionCommand(), p.extensionCommand())
+		p.extCommand(&common), p.usageCommand(&common), p.newCommand(), p.devCommand(&common), p.conformCommand(), p.versionCommand(), p.extensionCommand())
 	return c
 }
 

@@ -46,6 +46,9 @@ func (r *Runtime) SetUsage(ctx context.Context, c usage.Config) error {
 	return r.ledger.Configure(ctx, c)
 }
 
+// Budgets returns how much of each budget is used. It implements host.Budgeter.
+func (r *Runtime) Budgets() []usage.Standing { return r.ledger.Standings() }
+
 // Declare has specs be all that is declared, from now on and in a runtime that is running: each agent is merged in a commit of
 // its own, as AgentSpec has it. A new one is created, and started if it should be; so is one that is failed and should run. An
 // agent that is not declared any more is stopped and kept, and clients may start or delete it. Turns at work go on as they began,

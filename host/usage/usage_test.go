@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -142,6 +143,33 @@ func TestBudgets(t *testing.T) {
 	now = now.AddDate(0, 0, 6)
 	refused("erin", "aria")
 	refused("carol", "nyx")
+}
+
+// TestStandings looks at budgets of every kind, before and after an hour ends.
+func TestStandings(t *testing.T) {
+	now := time.Date(2026, 11, 25, 13, 59, 0, 0, time.UTC)
+	db := file(t)
+	l := open(t, db, usage.Config{Budgets: []usage.Budget{
+		{Window: usage.Month, Tokens: 50}, {Principal: "erin", Window: usage.Month, Tokens: 9}, {Principal: usage.Each, Agent: usage.Each, Window: usage.Hour, Tokens: 20},
+	}}, func() time.Time { return now })
+	for who, tokens := range map[string]int64{"alice": 20, "bob": 10, "carol": 10} {
+		if err := l.Record(t.Context(), usage.Step{Principal: who, AgentID: "nyx", Tokens: schema.TokenUsage{OutputTokens: tokens}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, s := range l.Standings() {
+			got = append(got, fmt.Sprintf("%s/%s %d %v %s", s.Principal, s.Agent, s.Used.OutputTokens, s.Spent, s.Again.Format("02T15")))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the budgets stand at %q, want %q", got, want)
+		}
+	}
+	is("/ 40 false 01T00", "erin/ 0 false 01T00", "alice/nyx 20 true 25T14", "bob/nyx 10 false 25T14", "carol/nyx 10 false 25T14")
+	now = now.Add(time.Minute)
+	is("/ 40 false 01T00", "erin/ 0 false 01T00")
 }
 
 // TestMetersAgreeWithTheStore takes steps, moves the clock and opens the ledger anew, in any order: what is refused is always what
