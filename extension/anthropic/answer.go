@@ -18,7 +18,7 @@ const maxPauses = 16
 type attempt struct {
 	x      *Extension
 	params api.MessageNewParams
-	seam   *seam
+	seam   *provider.Seam
 	yield  func(sdk.ThinkEvent, error) bool
 	left   bool // nobody listens any more
 
@@ -93,7 +93,7 @@ func (a *attempt) tell(e api.MessageStreamEventUnion) bool {
 		text = e.Delta.Text
 	}
 	if text != "" {
-		text = a.seam.next(text)
+		text = a.seam.Next(text)
 	}
 	return (thought == "" || a.yield(sdk.ThinkEvent{Thought: thought}, nil)) && (text == "" || a.yield(sdk.ThinkEvent{Text: text}, nil))
 }
@@ -141,7 +141,7 @@ func (a *attempt) calls() ([]*sdk.ToolCall, error) {
 		}
 		call := &sdk.ToolCall{ID: b.ID, Name: b.Name}
 		if len(b.Input) > 0 && json.Unmarshal(b.Input, &call.Input) != nil {
-			return nil, a.x.client.Broken("the input that it has for the tool %s is no JSON object", b.Name)
+			return nil, a.x.client.Useless("the input that it has for the tool %s is no JSON object", b.Name)
 		}
 		all = append(all, call)
 	}

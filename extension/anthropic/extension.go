@@ -71,7 +71,7 @@ func (x *Extension) think(ctx context.Context, r sdk.ThinkRequest, o options) it
 	}
 	return x.client.Think(ctx, func(ctx context.Context) iter.Seq2[sdk.ThinkEvent, error] {
 		return func(yield func(sdk.ThinkEvent, error) bool) {
-			a := &attempt{x: x, params: params, seam: newSeam(brokenOff(r.Messages)), yield: yield}
+			a := &attempt{x: x, params: params, seam: provider.NewSeam(provider.BrokenOff(r.Messages)), yield: yield}
 			if err := a.run(ctx); err != nil && !a.left {
 				yield(sdk.ThinkEvent{}, err)
 			}

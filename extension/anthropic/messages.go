@@ -8,6 +8,7 @@ import (
 
 	api "github.com/anthropics/anthropic-sdk-go"
 
+	"github.com/stagehouse/stagehouse/extension/internal/provider"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/sdk"
 )
@@ -41,8 +42,8 @@ func messages(all []sdk.ThinkMessage, model string, thinks bool) ([]api.MessageP
 			return nil, schema.Invalid("messages", "number %d: %v", i+1, err)
 		}
 	}
-	if said := brokenOff(all); said != "" {
-		c.user(api.NewTextBlock(goOn(said)))
+	if said := provider.BrokenOff(all); said != "" {
+		c.user(api.NewTextBlock(provider.GoOn(said)))
 	}
 	if n := len(c.list); n == 0 || c.list[n-1].Role != api.MessageParamRoleUser {
 		c.user(api.NewTextBlock(nothing)) // the last of them was empty

@@ -8,6 +8,7 @@ import (
 	api "github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/packages/param"
 
+	"github.com/stagehouse/stagehouse/extension/internal/provider"
 	"github.com/stagehouse/stagehouse/sdk"
 )
 
@@ -71,7 +72,7 @@ func recalled(m sdk.ThinkMessage, model string) []api.ContentBlockParamUnion {
 // reasoned reports whether the turn that goes on has been reasoned about by the model from its beginning: every message of the
 // agent since the user spoke, up to one that was broken off, has its reasoning and begins with it.
 func reasoned(all []sdk.ThinkMessage, model string) bool {
-	if brokenOff(all) != "" {
+	if provider.BrokenOff(all) != "" {
 		return true // the user is made to speak, so that a turn begins
 	}
 	for _, m := range slices.Backward(all) {

@@ -195,6 +195,12 @@ func (c *Client) Broken(format string, args ...any) error {
 	return &verdict{err: e, again: true, bad: true}
 }
 
+// Useless returns the error of an answer that can be read and not be used, which is the fault of the model: another one may do.
+func (c *Client) Useless(format string, args ...any) error {
+	e := schema.Errorf(schema.CodeUnavailable, "%s: "+format, append([]any{c.host}, args...)...)
+	return &verdict{err: e, again: true}
+}
+
 // explain returns an error of whatever went wrong in a try as one with a code. ctx is that of the try.
 func (c *Client) explain(ctx context.Context, err error) *verdict {
 	var v *verdict

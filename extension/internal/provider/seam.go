@@ -1,4 +1,4 @@
-package anthropic
+package provider
 
 import (
 	"fmt"
@@ -6,25 +6,25 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/stagehouse/stagehouse/sdk"
+	"github.com/stagehouse/stagehouse/schema"
 )
 
 // maxTailBytes is how much of the end of what was said the model says again.
 const maxTailBytes = 64
 
-// brokenOff returns what the agent had said when it was broken off, or "".
-func brokenOff(all []sdk.ThinkMessage) string {
+// BrokenOff returns what the agent had said when it was broken off, or "". There is at least one message.
+func BrokenOff(all []schema.ThinkMessage) string {
 	last := all[len(all)-1]
-	if last.Role != sdk.ThinkAgent || strings.TrimSpace(last.Text) == "" {
+	if last.Role != schema.ThinkAgent || strings.TrimSpace(last.Text) == "" {
 		return ""
 	}
 	return last.Text
 }
 
-// goOn returns what makes a model go on where it was broken off. Newer models take no last message of their own to go on
-// with, so the user asks for it; that works with older ones, too. Nor can a model be relied on to begin with the space, or in
-// the middle of the word, that comes next. So it says the end again, and a seam takes that away.
-func goOn(said string) string {
+// GoOn returns what makes a model go on where it was broken off. Few models and servers take a last message of the model's own to go
+// on with, so the user asks for it; that works with all. Nor can a model be relied on to begin with the space, or in
+// the middle of the word, that comes next. So it says the end again, and a Seam takes that away.
+func GoOn(said string) string {
 	return fmt.Sprintf("Your last message was cut off. It ends with <end>%s</end>. Write the rest of it now, and nothing else: begin with exactly "+
 		"the text between the tags, without the tags, and go on from there as if it had never been cut. If nothing was missing, write only that text.", tail(said))
 }
@@ -46,23 +46,24 @@ func tail(said string) string {
 	return end
 }
 
-// seam joins an answer to what was said before it, piece by piece: it takes away the end that is said again. The zero value lets
+// Seam joins an answer to what was said before it, piece by piece: it takes away the end that is said again. The zero value lets
 // everything through.
-type seam struct {
+type Seam struct {
 	tail  string // what the answer is expected to begin with; "" = no more
 	space string // the white space that was said after it
 	held  string // of the answer, not yet told
 }
 
-func newSeam(said string) *seam {
+// NewSeam returns the seam after what was said; "" = nothing.
+func NewSeam(said string) *Seam {
 	if said == "" {
-		return &seam{}
+		return &Seam{}
 	}
-	return &seam{tail: tail(said), space: said[len(strings.TrimRightFunc(said, unicode.IsSpace)):]}
+	return &Seam{tail: tail(said), space: said[len(strings.TrimRightFunc(said, unicode.IsSpace)):]}
 }
 
-// next returns what a piece of the answer adds to what was said.
-func (s *seam) next(piece string) string {
+// Next returns what a piece of the answer adds to what was said.
+func (s *Seam) Next(piece string) string {
 	if s.tail == "" {
 		return piece
 	}
@@ -79,6 +80,6 @@ func (s *seam) next(piece string) string {
 	default:
 		rest = strings.TrimPrefix(rest, s.space)
 	}
-	*s = seam{}
+	*s = Seam{}
 	return rest
 }
