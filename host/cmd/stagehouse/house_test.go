@@ -73,8 +73,10 @@ func TestImportArrows(t *testing.T) {
 		if !within(p.ImportPath, "schema/gen", "schema/wire", "plugin", "sdk") {
 			never(p.Imports, "generated types stay behind schema/wire", func(d string) bool { return within(d, "schema/gen") })
 		}
-		if !within(p.ImportPath, "extension/anthropic") || within(p.ImportPath, "extension/anthropic/anthropictest") {
-			never(p.Deps, "extension/anthropic alone knows its vendor's client, which is large", func(d string) bool { return strings.HasPrefix(d, "github.com/anthropics/") })
+		for vendor, owner := range map[string]string{"github.com/anthropics/": "extension/anthropic", "github.com/openai/": "extension/openai"} {
+			if !within(p.ImportPath, owner) || within(p.ImportPath, owner+"/"+path.Base(owner)+"test") {
+				never(p.Deps, owner+" alone knows its vendor's client, which is large", func(d string) bool { return strings.HasPrefix(d, vendor) })
+			}
 		}
 		if within(p.ImportPath, "host", "plugin", "schema") && !within(p.ImportPath, "host/cli", "host/cmd", "plugin/plugintest") {
 			never(p.Imports, "signals belong to the program, which a host may be only a part of", func(d string) bool { return d == "os/signal" })
