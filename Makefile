@@ -16,6 +16,7 @@ build: ## the host, with the built-in extensions inside
 
 plugins: ## the extensions as programs of their own
 	$(GO) build -trimpath -o plugins/stagehouse-api ./extension/api/cmd/extension-api
+	$(GO) build -trimpath -o plugins/ ./extension/*/cmd/stagehouse-*
 	$(GO) build -trimpath -o plugins/stagehouse-hello ./examples/hello
 
 test: ## everything; needs Go alone
