@@ -60,8 +60,9 @@ type MemoryHit struct {
 type Memory interface {
 	// Store remembers m and returns it. CodeNotFound if there is no such agent; it need not be running. Needs ScopeChat.
 	Store(ctx context.Context, m NewMemory) (MemoryItem, error)
-	// Search returns memories that share a word with q.Text, best first; ties are broken by the newer one. The most important
-	// memory counts a tenth more than one of DefaultImportance, the least important one a tenth less. Without q.Text, every
+	// Search returns memories that share a word with q.Text, and, where the runtime can tell, those that mean something near to it;
+	// best first, ties are broken by the newer one. The most important memory counts a tenth more than one of DefaultImportance,
+	// the least important one a tenth less. Who has stored a memory finds it by its words at once. Without q.Text, every
 	// memory that fits is found, the newest first, and all scores are 1. They
 	// may be fewer than q.Limit although there are more: the last ones are left out when they are large together, as far
 	// as a message on the boundary is concerned beyond 8 MiB. Needs ScopeRead.

@@ -65,9 +65,11 @@ func Open(ctx context.Context, o Options) (*Runtime, error) {
 	maps.Copy(factories, o.Brains)
 	r := &Runtime{options: o, log: o.Logger, store: db, registry: newRegistry(), makers: newMakers(factories)}
 	r.once, r.memory = once.New(db, r.now, o.Logger), memories.New(db, r.now, o.Logger)
+	r.memory.UseEmbedder(o.Embedder)
 	r.lifetime, r.cutOff = context.WithCancel(context.WithoutCancel(ctx))
 	if err := r.begin(ctx); err != nil {
 		r.cutOff()
+		r.memory.Close()
 		if r.events != nil {
 			r.events.Close()
 		}
@@ -132,6 +134,9 @@ func (r *Runtime) Services() schema.Services {
 	return schema.Services{Agents: agents{r}, Chat: r.chat, Memory: r.memory, Events: r.events, Usage: r.ledger}
 }
 
+// Memories returns what agents remember, to be embedded, exported and imported: host.MemoryKeeper.
+func (r *Runtime) Memories() *memories.Memory { return r.memory }
+
 // now is the time that everything here is told by.
 func (r *Runtime) now() time.Time { return store.Clock(r.options.Now)() }
 
@@ -156,6 +161,7 @@ func (r *Runtime) Close(ctx context.Context) error {
 		}
 	}
 	r.events.Close()
+	r.memory.Close()
 	return errors.Join(append(errs, r.store.Close())...)
 }
 

@@ -16,6 +16,8 @@ import (
 	"github.com/stagehouse/stagehouse/host/hosttest"
 	"github.com/stagehouse/stagehouse/host/local"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/memories"
+	"github.com/stagehouse/stagehouse/host/memories/memoriestest"
 	"github.com/stagehouse/stagehouse/host/store/memory"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -41,6 +43,32 @@ func TestServices(t *testing.T) {
 // TestServicesInMemory holds the same runtime to the contract over a store in memory, with nothing in front of it.
 func TestServicesInMemory(t *testing.T) {
 	hosttest.TestRuntime(t, func(t *testing.T) schema.Services { return open(t, local.Options{Store: memory.New()}).Services() })
+}
+
+// TestServicesWithAnEmbedder holds it to the contract while memories are found by what they mean, too.
+func TestServicesWithAnEmbedder(t *testing.T) {
+	hosttest.TestServices(t, func(t *testing.T) schema.Services {
+		r := open(t, local.Options{UseBrains: true, Embedder: &memories.Embedder{Provider: memoriestest.Provider, Model: "m", PerMinute: 1e6}})
+		r.UseBrains(&memoriestest.Brain{})
+		s := r.Services()
+		s.Memory = embedded{s.Memory, r.Memories()}
+		return guard.New(s)
+	})
+}
+
+// embedded has every search wait until each memory has its vector.
+type embedded struct {
+	schema.Memory
+	index *memories.Memory
+}
+
+func (e embedded) Search(ctx context.Context, q schema.MemoryQuery) ([]schema.MemoryHit, error) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if x, err := e.index.Index(ctx); err != nil || x.State == memories.StateReady {
+			break
+		}
+	}
+	return e.Memory.Search(ctx, q)
 }
 
 // patience bounds everything that a test waits for.

@@ -122,10 +122,12 @@ func (r *Runtime) makeBrain(ctx context.Context, agentID string, b schema.Brain)
 	return m, nil
 }
 
-// UseBrains lets agents think with b from now on: host.BrainUser. Options.UseBrains says that it will be called.
+// UseBrains lets agents think with b from now on, within budgets, and has memories embedded by it: host.BrainUser. Options.UseBrains
+// says that it will be called.
 func (r *Runtime) UseBrains(b schema.Brains) {
-	b = r.ledger.Brains(b)
-	r.brains.Store(&b)
+	bounded := r.ledger.Brains(b)
+	r.brains.Store(&bounded)
+	r.memory.UseBrains(b)
 }
 
 // models is what brains of extensions are made with.

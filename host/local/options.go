@@ -11,6 +11,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/host/eventlog"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/memories"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/host/turns"
 	"github.com/stagehouse/stagehouse/host/usage"
@@ -39,8 +40,9 @@ type Options struct {
 	// UseBrains says that UseBrains will be called: an agent may have a brain that an extension offers, and runs also while it is
 	// not there.
 	UseBrains bool
-	Logger    *slog.Logger     // nil = no log
-	Now       func() time.Time // nil = time.Now
+	Embedder  *memories.Embedder // of memories, offered by what UseBrains is given; nil = none, until Memories().UseEmbedder
+	Logger    *slog.Logger       // nil = no log
+	Now       func() time.Time   // nil = time.Now
 
 	MaxRunning    int           // turns at work at once; 0 = DefaultMaxRunning
 	MaxWaiting    int           // turns of one conversation that wait behind the one at work; 0 = DefaultMaxWaiting

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stagehouse/stagehouse/host/fault"
+	"github.com/stagehouse/stagehouse/host/memories"
 	"github.com/stagehouse/stagehouse/host/store"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -13,6 +14,7 @@ import (
 // to whoever sent the message, so these are fit to be shown.
 type recall struct {
 	store     store.Store
+	memory    *memories.Memory
 	agentID   string
 	principal string
 	now       func() time.Time
@@ -24,10 +26,7 @@ func (m recall) query(text string, limit int) store.MemoryQuery {
 
 // Recall implements brain.Memory.
 func (m recall) Recall(ctx context.Context, text string, limit int) (hits []schema.MemoryHit, err error) {
-	err = m.store.View(ctx, func(r store.Reader) error {
-		hits, err = r.SearchMemories(m.query(text, limit))
-		return err
-	})
+	hits, err = m.memory.Find(schema.WithCaller(ctx, schema.Caller{Principal: m.principal}), m.query(text, limit))
 	return hits, fault.Conceal("recall", err)
 }
 

@@ -72,7 +72,7 @@ func (p *performance) prepare(ctx context.Context) (brain.Turn, error) {
 	}
 	return brain.Turn{
 		Agent: a, Principal: run.Principal, Message: p.turn.Message, History: history, Context: p.turn.Context, Now: now,
-		Memory:   recall{p.store, run.AgentID, run.Principal, p.now},
+		Memory:   recall{p.store, p.memory, run.AgentID, run.Principal, p.now},
 		Commands: p.extensionCommands(),
 		Policy:   p.policy,
 	}, nil

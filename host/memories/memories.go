@@ -1,5 +1,5 @@
 // Package memories is what agents remember: it implements the whole of schema.Memory over a store.Store, for any runtime whose
-// agents are in that store.
+// agents are in that store. Memories are found by their words, and, with an Embedder, by what they mean; see Memory.Find.
 package memories
 
 import (
@@ -24,6 +24,7 @@ type Memory struct {
 	log   *slog.Logger
 	now   func() time.Time
 	ids   *ids.Maker
+	index *index
 }
 
 var _ schema.Memory = (*Memory)(nil)
@@ -31,7 +32,7 @@ var _ schema.Memory = (*Memory)(nil)
 // New returns the memories in a store. It tells the time by now, nil = time.Now, and says in log what of the store fails.
 func New(s store.Store, now func() time.Time, log *slog.Logger) *Memory {
 	now = store.Clock(now)
-	return &Memory{store: s, once: once.New(s, now, log), log: log, now: now, ids: ids.New(now)}
+	return &Memory{store: s, once: once.New(s, now, log), log: log, now: now, ids: ids.New(now), index: newIndex(s, log)}
 }
 
 // Store remembers m for an agent, which need not be running.
@@ -73,6 +74,7 @@ func (s *Memory) Keep(tx store.Tx, m schema.MemoryItem) error {
 	if _, err := tx.EvictMemories(s.now(), tidyingMemories); err != nil {
 		return err
 	}
+	tx.OnCommit(s.index.told)
 	return tx.InsertMemory(m)
 }
 
@@ -83,7 +85,8 @@ func expired(m schema.MemoryItem, now time.Time) bool {
 	return m.ExpiresAt != nil && !m.ExpiresAt.After(now)
 }
 
-// Search returns memories that share a word with the text, best first, or the newest where there is none.
+// Search returns memories that share a word with the text, or mean something near to it, best first; see Find. Without a text it
+// returns the newest.
 func (s *Memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schema.MemoryHit, err error) {
 	limit := schema.PageSize(q.Limit)
 	if q.Limit == 0 {
@@ -94,26 +97,31 @@ func (s *Memory) Search(ctx context.Context, q schema.MemoryQuery) (hits []schem
 			return nil, err
 		}
 	}
+	sq := store.MemoryQuery{
+		Viewer: fault.Viewer(ctx), AgentID: q.AgentID, Text: q.Text, Limit: limit, Now: s.now(),
+		Tags: q.Tags, Metadata: q.Metadata, MinImportance: q.MinImportance,
+	}
+	if strings.TrimSpace(q.Text) != "" {
+		hits, err = s.Find(ctx, sq)
+	} else {
+		hits, err = s.newest(ctx, sq)
+	}
+	if err != nil {
+		return nil, fault.Of(s.log, "search memories", err)
+	}
+	return hits, nil
+}
+
+func (s *Memory) newest(ctx context.Context, q store.MemoryQuery) (hits []schema.MemoryHit, err error) {
 	err = s.store.View(ctx, func(r store.Reader) error {
-		sq := store.MemoryQuery{
-			Viewer: fault.Viewer(ctx), AgentID: q.AgentID, Text: q.Text, Limit: limit, Now: s.now(),
-			Tags: q.Tags, Metadata: q.Metadata, MinImportance: q.MinImportance,
-		}
-		if strings.TrimSpace(q.Text) != "" {
-			hits, err = r.SearchMemories(sq)
-			return err
-		}
 		hits = nil
-		items, err := r.RecentMemories(sq)
+		items, err := r.RecentMemories(q)
 		for _, m := range items {
 			hits = append(hits, schema.MemoryHit{Memory: m, Score: 1})
 		}
 		return err
 	})
-	if err != nil {
-		return nil, fault.Of(s.log, "search memories", err)
-	}
-	return hits, nil
+	return hits, err
 }
 
 // known returns CodeNotFound unless there is such an agent.

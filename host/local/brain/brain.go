@@ -55,7 +55,7 @@ func DryReply(provider string) string {
 
 // Memory is what the agent remembers and the principal of the turn may be told: its own and the shared ones.
 type Memory interface {
-	// Recall returns memories that share a word with text, best first.
+	// Recall returns memories that share a word with text, or mean something near to it where that can be told, best first.
 	Recall(ctx context.Context, text string, limit int) ([]schema.MemoryHit, error)
 	// Recent returns the newest memories, newest first.
 	Recent(ctx context.Context, limit int) ([]schema.MemoryItem, error)

@@ -129,7 +129,7 @@ func memoryConcurrent(s *suite) {
 			return err
 		}
 		hits, err := s.Memory.Search(ctx, schema.MemoryQuery{AgentID: nyx, Text: word})
-		if err == nil && (len(hits) != 1 || hits[0].Memory.ID != item.ID) {
+		if err == nil && (len(hits) == 0 || hits[0].Memory.ID != item.ID) { // others may be near
 			return fmt.Errorf("%s: found %+v at once", word, hits)
 		}
 		return err
@@ -176,7 +176,7 @@ func memoryOrder(s *suite) {
 	older := s.store(ctx, "walrus twin")
 	newer := s.store(ctx, "walrus twin")
 	hits := must1[[]schema.MemoryHit](s)(s.Memory.Search(ctx, schema.MemoryQuery{Text: "walrus"}))
-	if len(hits) != 2 || hits[0].Memory.ID != newer.ID || hits[1].Memory.ID != older.ID {
+	if len(hits) < 2 || hits[0].Memory.ID != newer.ID || hits[1].Memory.ID != older.ID {
 		s.Errorf("of equal matches the newer one is not first: %+v", hits)
 	}
 }
