@@ -281,7 +281,7 @@ func (h *Host) Close(ctx context.Context) error {
 // Spec returns how package plugin is to run an extension, or the runtime.
 func Spec(e config.Extension) plugin.Spec {
 	return plugin.Spec{
-		Name: e.Name, Path: e.Command.Path, Args: e.Command.Args, Private: !e.Command.BuiltIn,
+		Name: e.Name, Path: e.Command.Path, Args: e.Command.Args, Private: !e.Command.BuiltIn && e.Attach == "", Attach: e.Attach,
 		Env: e.Env, SHA256: e.SHA256, Config: e.Block, Grants: e.Grants,
 		StartTimeout: e.StartTimeout, DrainTimeout: e.DrainTimeout,
 	}

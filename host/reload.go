@@ -186,7 +186,9 @@ func (h *Host) want(cfg *config.Config) map[string]plugin.Spec {
 	keep := []string{cfg.File, cfg.AgentsDir}
 	for _, s := range h.specs(cfg) {
 		wanted[s.Name] = s
-		keep = append(keep, s.Path)
+		if s.Path != "" { // it is not attached
+			keep = append(keep, s.Path)
+		}
 	}
 	h.files.Only(keep...)
 	h.mu.Lock()

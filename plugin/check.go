@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/stagehouse/stagehouse/plugin/attach"
 	"github.com/stagehouse/stagehouse/plugin/process"
 	"github.com/stagehouse/stagehouse/plugin/protocol"
 	"github.com/stagehouse/stagehouse/schema"
@@ -22,9 +23,10 @@ const (
 	maxAnswers     = 64 // places where the answer is looked for
 )
 
-// Check asks an extension what it is and what it thinks of its block, in a process of its own that serves nothing. It
-// takes at most s.StartTimeout, or ten seconds where there is none. An error is a *StartError of PhaseCheck and says that the
-// program could not be asked; that the block is wrong is in the result.
+// Check asks an extension what it is and what it thinks of its block, in a process of its own that serves nothing, or the
+// one that it is attached to; if that is not there, the error has an *attach.AbsentError. It takes at most s.StartTimeout,
+// or ten seconds where there is none. An error is a *StartError of PhaseCheck and says that the program could not be asked;
+// that the block is wrong is in the result.
 func Check(ctx context.Context, s Spec) (schema.CheckResult, error) {
 	if err := s.validate(); err != nil {
 		return schema.CheckResult{}, failed(s, 0, PhaseCheck, err)
@@ -32,14 +34,7 @@ func Check(ctx context.Context, s Spec) (schema.CheckResult, error) {
 	bounded, cancel := context.WithTimeout(ctx, cmp.Or(s.StartTimeout, checkTimeout))
 	defer cancel()
 	s = s.withDefaults()
-	cfg := s.process(0, os.TempDir(), nil, slog.New(slog.DiscardHandler))
-	cfg.Private = false // it ends before anybody could want to replace the program
-	cfg.Env = map[string]string{}
-	for k, v := range s.Env {
-		cfg.Env[k] = v
-	}
-	cfg.Env[protocol.EnvCheck] = "1"
-	out, err := process.Run(bounded, cfg, s.Config, maxCheckOutput)
+	out, err := s.ask(bounded)
 	switch {
 	case ctx.Err() != nil:
 		return schema.CheckResult{}, ctx.Err()
@@ -51,6 +46,21 @@ func Check(ctx context.Context, s Spec) (schema.CheckResult, error) {
 		return schema.CheckResult{}, failed(s, 0, PhaseCheck, err)
 	}
 	return result, nil
+}
+
+// ask returns what the extension answers to the check of its block.
+func (s Spec) ask(ctx context.Context) ([]byte, error) {
+	if s.Attach != "" {
+		return attach.Check(ctx, s.Attach, s.Config)
+	}
+	cfg := s.process(0, os.TempDir(), nil, slog.New(slog.DiscardHandler))
+	cfg.Private = false // it ends before anybody could want to replace the program
+	cfg.Env = map[string]string{}
+	for k, v := range s.Env {
+		cfg.Env[k] = v
+	}
+	cfg.Env[protocol.EnvCheck] = "1"
+	return process.Run(ctx, cfg, s.Config, maxCheckOutput)
 }
 
 func parseCheck(out []byte) (schema.CheckResult, error) {

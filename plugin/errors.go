@@ -1,10 +1,12 @@
 package plugin
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/stagehouse/stagehouse/plugin/attach"
 	"github.com/stagehouse/stagehouse/plugin/process"
 	"github.com/stagehouse/stagehouse/plugin/protocol"
 	"github.com/stagehouse/stagehouse/schema"
@@ -130,18 +132,26 @@ func next(s Spec, phase Phase, cause error) string {
 		problems *ProblemsError
 		missing  *MissingError
 		taken    *TakenError
+		absent   *attach.AbsentError
 	)
+	program := cmp.Or(s.Path, "the program that is attached")
 	switch {
+	case errors.As(cause, &absent) && absent.Silent:
+		return "let it go on, or run it again"
+	case errors.As(cause, &absent) && absent.Holder != 0:
+		return "end that host, or take the block out of its configuration; this one attaches then"
+	case errors.As(cause, &absent):
+		return fmt.Sprintf("run it, or take attach out of %s.plugin", key)
 	case errors.As(cause, &checksum):
 		return fmt.Sprintf("install the right program, or correct %s.plugin.sha256", key)
 	case errors.As(cause, &stdout):
 		return "write to standard error or to the log instead, and call sdk.Main first; is it an extension at all?"
 	case errors.As(cause, &version) && version.Newer():
 		return fmt.Sprintf("upgrade the host to a release that speaks version %s, or install a release of %s that speaks %d",
-			version.Major, s.Path, protocol.Major)
+			version.Major, program, protocol.Major)
 	case errors.As(cause, &version):
 		return fmt.Sprintf("upgrade %s to a release that speaks version %d, or build it with the sdk of this host's release",
-			s.Path, protocol.Major)
+			program, protocol.Major)
 	case errors.As(cause, &late) && phase == PhaseCheck:
 		return fmt.Sprintf("see that %s is an extension: `%s describe` prints what it is; or raise %s.plugin.startTimeoutMs", s.Path, s.Path, key)
 	case errors.As(cause, &late):

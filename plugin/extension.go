@@ -55,9 +55,8 @@ func (e *extension) start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.watching, cancel)()
-	g, err := e.launch(ctx, e.spec, nil)
+	err := e.begun(ctx)
 	if err == nil {
-		e.watched.Go(newSupervisor(e, g).run)
 		return nil
 	}
 	if e.watching.Err() != nil {
@@ -67,6 +66,18 @@ func (e *extension) start(ctx context.Context) error {
 	e.refuse()
 	if err := e.listeners.Close(); err != nil {
 		e.log.Warn("let go of the listeners", "error", err.Error())
+	}
+	return err
+}
+
+// begun launches the first generation and has it watched.
+func (e *extension) begun(ctx context.Context) error {
+	if e.spec.Attach != "" {
+		return e.startAttached(ctx)
+	}
+	g, err := e.launch(ctx, e.spec, nil)
+	if err == nil {
+		e.watched.Go(newSupervisor(e, g).run)
 	}
 	return err
 }
@@ -102,9 +113,9 @@ func (e *extension) end(ctx context.Context) error {
 	defer context.AfterFunc(ctx, e.retiring.hurry)()
 	var err error
 	if g != nil {
-		g.drain(ctx, true)
+		answered := g.drain(ctx, true)
 		bound := e.manager.supervision.KillTimeout
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || g.spec.Attach != "" && !answered { // one that is stopped in a debugger does not let go by itself
 			bound = 0
 		}
 		err = g.proc.Kill(bound)

@@ -236,14 +236,14 @@ func (g *generation) cause(bad error) error {
 }
 
 // drain asks the process to finish within its time, and no longer than ctx. It is final where no other generation has taken
-// its place.
-func (g *generation) drain(ctx context.Context, final bool) {
+// its place. It reports whether the process has answered.
+func (g *generation) drain(ctx context.Context, final bool) bool {
 	bound := g.spec.DrainTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		bound = min(bound, time.Until(deadline))
 	}
 	if bound <= 0 {
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound+drainGrace)
 	defer cancel()
@@ -254,4 +254,5 @@ func (g *generation) drain(ctx context.Context, final bool) {
 	case out.GetUnfinished() > 0:
 		g.log.Warn("the extension could not finish everything before the deadline of its drain", "unfinished", out.GetUnfinished())
 	}
+	return err == nil
 }

@@ -33,6 +33,10 @@ func (s *supervisor) reloadInTurn(r *reload) {
 		return
 	}
 	err = s.e.whyNot(r, err)
+	if s.accept(r, err) {
+		s.e.finish(r, nil)
+		return
+	}
 	if ran && s.serving == nil {
 		err = s.back(err)
 	}

@@ -129,6 +129,10 @@ func (s *supervisor) reloaded() {
 	g, err := s.e.install(a, before)
 	if err != nil {
 		err = s.e.whyNot(r, err)
+		if s.accept(r, err) {
+			s.e.finish(r, nil)
+			return
+		}
 		s.e.log.Debug("the extension was not reloaded; it goes on as it was", "error", err.Error())
 		s.giveUp()
 		s.e.finish(r, err)

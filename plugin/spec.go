@@ -20,12 +20,15 @@ import (
 const (
 	DefaultStartTimeout = 20 * time.Second
 	DefaultDrainTimeout = 10 * time.Second
+	// AttachedStartTimeout is DefaultStartTimeout of a process that is attached: a person may look at how it starts.
+	AttachedStartTimeout = 24 * time.Hour
 )
 
 // Spec says how an extension is run.
 type Spec struct {
 	Name         string            // its key in the configuration
-	Path         string            // its program
+	Path         string            // its program; "" where Attach is set
+	Attach       string            // address of a process that somebody else runs, as sdk.Main does with -debug; "" = none
 	Args         []string          // of the program
 	Env          map[string]string // beside the few variables that every extension inherits; none that is protocol.Reserved
 	SHA256       string            // of the program, in hexadecimal; "" = any. It implies Private.
@@ -40,8 +43,12 @@ func (s Spec) validate() error {
 	switch {
 	case s.Name == "":
 		return errors.New("the extension has no name")
-	case s.Path == "":
+	case s.Path == "" && s.Attach == "":
 		return errors.New("the extension has no program")
+	case s.Attach != "" && s.Name == RuntimeName:
+		return errors.New("a runtime cannot be attached; the host runs it itself")
+	case s.Attach != "" && (s.Path != "" || len(s.Args) > 0 || len(s.Env) > 0 || s.SHA256 != ""):
+		return errors.New("the extension is attached: its program, arguments, environment and SHA-256 are for whoever runs it")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		if protocol.Reserved(name) {
@@ -58,6 +65,9 @@ func (s Spec) validate() error {
 }
 
 func (s Spec) withDefaults() Spec {
+	if s.Attach != "" {
+		s.StartTimeout = cmp.Or(s.StartTimeout, AttachedStartTimeout)
+	}
 	s.StartTimeout = cmp.Or(s.StartTimeout, DefaultStartTimeout)
 	s.DrainTimeout = cmp.Or(s.DrainTimeout, DefaultDrainTimeout)
 	if len(s.Config) == 0 {
@@ -76,7 +86,7 @@ func (s Spec) granted(offered schema.Services) schema.Services {
 
 func (s Spec) process(generation uint64, runDir string, l *tether.Listeners, log *slog.Logger) process.Config {
 	return process.Config{
-		Name: s.Name, Generation: generation, Path: s.Path, Args: s.Args, Env: s.Env, SHA256: s.SHA256, Private: s.Private,
+		Name: s.Name, Generation: generation, Path: s.Path, Args: s.Args, Env: s.Env, SHA256: s.SHA256, Private: s.Private, Attach: s.Attach,
 		RunDir: runDir, Listeners: l, Log: log,
 	}
 }

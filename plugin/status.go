@@ -10,6 +10,7 @@ const (
 	StateStarting   State = "starting"
 	StateRunning    State = "running"
 	StateRestarting State = "restarting" // it died or hung, and is started anew; connects to it wait
+	StateWaiting    State = "waiting"    // for the process that it is to be attached to, which somebody else starts; connects to it wait
 	StateBroken     State = "broken"     // it died again and again, and is not started any more until it is reloaded
 	StateDraining   State = "draining"
 	StateStopped    State = "stopped"
@@ -21,6 +22,7 @@ type Status struct {
 	State      State     `json:"state"`
 	Generation uint64    `json:"generation"` // counts launches, failed ones too
 	PID        int       `json:"pid,omitempty"`
+	Attach     string    `json:"attach,omitempty"`    // address of the process that it is attached to, or waits for; "" = the host runs its own
 	Since      time.Time `json:"since"`               // when it came into its state
 	Restarts   int       `json:"restarts"`            // since the first start
 	LastError  string    `json:"lastError,omitempty"` // why it was last restarted, or could not be
@@ -36,7 +38,7 @@ func (e *extension) status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.now
-	s.Listeners = append([]string{}, s.Listeners...)
+	s.Listeners, s.Attach = append([]string{}, s.Listeners...), e.spec.Attach
 	if e.current != nil {
 		files := e.current.proc.Files()
 		if m := e.current.metrics.Load(); m != nil {

@@ -19,6 +19,7 @@ type supervisor struct {
 
 	serving *generation      // nil = none
 	bad     int              // answers of it in a row that were not good, or did not come
+	reason  string           // why the process that is to be attached was last not there
 	pause   <-chan time.Time // before it is started anew; nil = it is not to be
 	again   *attempt         // that starts it anew as it was; nil = none
 	next    *attempt         // of the reload that is under way; nil = none
@@ -100,6 +101,12 @@ func (s *supervisor) check() {
 		return
 	}
 	s.bad++
+	if g.spec.Attach != "" { // somebody looks at it, who may have stopped it
+		if s.bad == 1 {
+			g.log.Warn("extension is not well; because it is attached it is left as it is", "error", err.Error())
+		}
+		return
+	}
 	g.log.Warn("extension is not well", "error", err.Error(), "times", s.bad, "of", rules.UnhealthyAfter)
 	if s.bad >= rules.UnhealthyAfter {
 		s.fall(g.cause(fmt.Errorf("not well %d times in a row: %w", s.bad, err)))
@@ -114,13 +121,17 @@ func (g *generation) probe(ctx context.Context, timeout time.Duration) error {
 
 // serve watches over g from now on.
 func (s *supervisor) serve(g *generation) {
-	s.serving, s.bad, s.pause = g, 0, nil
+	s.serving, s.bad, s.pause, s.reason = g, 0, nil, ""
 	s.health.Reset(s.e.manager.supervision.HealthInterval)
 }
 
 // fall ends a generation that died or hangs. The listeners stay.
 func (s *supervisor) fall(cause error) {
 	g := s.serving
+	if g.spec.Attach != "" {
+		s.detached(cause)
+		return
+	}
 	cause = g.withFiles(cause)
 	g.log.Error("extension failed; it is started anew", "error", cause.Error())
 	s.e.mu.Lock()
@@ -147,6 +158,9 @@ func (s *supervisor) fell(ran time.Duration) {
 
 // restart begins to start the extension anew, as it was.
 func (s *supervisor) restart() {
+	if s.absent() {
+		return
+	}
 	s.pause = nil
 	s.e.mu.Lock()
 	s.e.now.Restarts++
@@ -167,6 +181,10 @@ func (s *supervisor) restarted() {
 	case s.e.watching.Err() != nil:
 		return
 	}
+	if a.spec.Attach != "" {
+		s.await(err, 0)
+		return
+	}
 	s.e.log.Error("extension did not start anew", "error", err.Error())
 	s.e.mu.Lock()
 	s.e.now.LastError = err.Error()
@@ -178,7 +196,7 @@ func (s *supervisor) restarted() {
 // giveUp breaks an extension down that has fallen too often, once there is no launch that may save it. Connects to it are
 // refused from now on, because nobody would serve those that wait.
 func (s *supervisor) giveUp() {
-	if s.serving != nil || s.again != nil || s.next != nil || !s.falls.broken() {
+	if s.serving != nil || s.again != nil || s.next != nil || s.e.attached() != "" || !s.falls.broken() {
 		return
 	}
 	e := s.e

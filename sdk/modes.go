@@ -43,9 +43,22 @@ func (p program) check(byHand bool) int {
 	case len(block) > maxBlock:
 		return p.complain(fmt.Errorf("the block has more than %d bytes", maxBlock))
 	}
-	description, err := p.def.description()
+	result, err := p.checked(block)
 	if err != nil {
 		return p.complain(err)
+	}
+	code := p.print(result)
+	if byHand && problem.Fatal(result.Problems) {
+		return 1
+	}
+	return code
+}
+
+// checked returns what the extension is, and what it thinks of a block.
+func (p program) checked(block []byte) (schema.CheckResult, error) {
+	description, err := p.def.description()
+	if err != nil {
+		return schema.CheckResult{}, err
 	}
 	log := slog.New(slog.NewTextHandler(p.stderr, nil))
 	ext, problems := p.def.configure(log, block)
@@ -58,11 +71,7 @@ func (p program) check(byHand bool) int {
 	if problems == nil {
 		problems = []schema.Problem{}
 	}
-	code := p.print(schema.CheckResult{Description: description, Problems: problems})
-	if byHand && problem.Fatal(problems) {
-		return 1
-	}
-	return code
+	return schema.CheckResult{Description: description, Problems: problems}, nil
 }
 
 // explain tells somebody who runs the program by hand what it is for.
@@ -79,6 +88,7 @@ To use it, name it in the configuration and run "stagehouse run --config FILE":
 
 %[1]s describe    prints what it is, with the JSON Schema of its configuration
 %[1]s check       reads its block of the configuration on standard input and prints what is wrong with it
+%[1]s -debug      waits for a host to attach to it, such as in a debugger, and prints what to put into the configuration
 `, name, p.def.Name, p.def.Version, kind, block)
 	return 2
 }

@@ -26,7 +26,8 @@ const OrphanDrainTimeout = 5 * time.Second
 
 // Main is the whole main function of an extension: it serves d to the host that runs the program, and exits. With the
 // argument "describe" it prints a schema.Description, with "check" it reads a block of configuration on its standard input
-// and prints a schema.CheckResult (exit code 1 if something is wrong with the block). Run by hand in any other way it
+// and prints a schema.CheckResult (exit code 1 if something is wrong with the block). With "-debug" it waits for a host to
+// attach, and prints what to put into its configuration for that; it serves until Ctrl-C. Run by hand in any other way it
 // says what the program is, and exits with code 2.
 //
 // What the extension prints to os.Stdout goes to the host's log, and so does what it logs by the default loggers of
@@ -45,13 +46,17 @@ func run(d Definition) int {
 	if os.Getenv(protocol.EnvCheck) != "1" && os.Getenv(protocol.CookieKey) == protocol.CookieValue {
 		return p.serve()
 	}
+	mode := os.Args[len(os.Args)-1]
+	if os.Getenv(protocol.EnvCheck) != "1" && (mode == "-debug" || mode == "--debug") {
+		return p.debug()
+	}
 	os.Stdout = os.Stderr // standard output is for the answer, whatever the author's code prints
 	switch {
 	case os.Getenv(protocol.EnvCheck) == "1":
 		return p.check(false)
-	case os.Args[len(os.Args)-1] == "describe":
+	case mode == "describe":
 		return p.describe()
-	case os.Args[len(os.Args)-1] == "check":
+	case mode == "check":
 		return p.check(true)
 	}
 	return p.explain()
@@ -60,14 +65,11 @@ func run(d Definition) int {
 // serve serves the host until it says that it is enough, is gone, or a signal comes, and then finishes what is in flight.
 // Where the host has drained the extension before, that is nothing.
 func (p program) serve() int {
-	level := new(slog.LevelVar)
-	lines := hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: p.stderr, JSONFormat: true})
-	log := slog.New(&logHandler{out: lines, level: level})
-	slog.SetDefault(log)
-	line, err := tether.Connect(os.Getenv, os.Stdin, p.def.Name)
+	m, err := p.join(os.Getenv, os.Stdin, p.stderr)
 	if err != nil {
 		return p.complain(err)
 	}
+	server, line, log := m.server, m.line, m.log
 	if os.Getenv(protocol.EnvTether) != "" {
 		softenDeath() // only now: the end of the tether will be seen
 	}
@@ -75,12 +77,7 @@ func (p program) serve() int {
 	if err := errors.Join(os.Unsetenv(protocol.EnvTether), os.Unsetenv(protocol.EnvLifeline)); err != nil {
 		return p.complain(err)
 	}
-	contract := &contract{output: restoreOutput(os.Stdout, os.Stderr)}
-	server, err := NewServer(p.def, Environment{Services: contract.services, HostServices: contract.hostServices, Listen: line.Listen, Others: line, Log: log, Level: level})
-	if err != nil {
-		return p.complain(err)
-	}
-	contract.server = server
+	m.contract.output = restoreOutput(os.Stdout, os.Stderr)
 
 	// A host that is gone does not read the log any more, which must not end the drain.
 	signal.Ignore(os.Interrupt, syscall.SIGPIPE)
@@ -90,7 +87,7 @@ func (p program) serve() int {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		goplugin.Serve(serveConfig(contract, p.stderr))
+		goplugin.Serve(serveConfig(m.contract, p.stderr))
 	}()
 	var notice time.Duration
 	select {
@@ -113,6 +110,31 @@ func (p program) serve() int {
 		killOwnGroup()
 	}
 	return 0
+}
+
+// member is an instance of the extension, tied to its host and not serving it yet.
+type member struct {
+	log      *slog.Logger
+	line     tether.Line
+	contract *contract
+	server   *Server
+}
+
+// join ties a new instance to the host that getenv and stdin lead to. Its log goes to lines, and is the default one.
+func (p program) join(getenv func(string) string, stdin io.ReadCloser, lines io.Writer) (*member, error) {
+	level := new(slog.LevelVar)
+	out := hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: lines, JSONFormat: true})
+	m := &member{log: slog.New(&logHandler{out: out, level: level}), contract: &contract{registered: make(chan *grpc.Server, 1)}}
+	slog.SetDefault(m.log)
+	var err error
+	if m.line, err = tether.Connect(getenv, stdin, p.def.Name); err != nil {
+		return nil, err
+	}
+	m.server, err = NewServer(p.def, Environment{
+		Services: m.contract.services, HostServices: m.contract.hostServices, Listen: m.line.Listen, Others: m.line, Log: m.log, Level: level,
+	})
+	m.contract.server = m.server
+	return m, err
 }
 
 // drain drains for at most OrphanDrainTimeout. A drain that the host began has the host's own deadline, which may be much
@@ -201,9 +223,10 @@ func serveConfig(c *contract, stderr io.Writer) *goplugin.ServeConfig {
 // contract is the plugin that go-plugin serves on the extension's side.
 type contract struct {
 	goplugin.NetRPCUnsupportedPlugin
-	server *Server
-	broker *goplugin.GRPCBroker
-	output func() // called when the host has introduced itself
+	server     *Server
+	broker     *goplugin.GRPCBroker
+	registered chan *grpc.Server // of capacity 1: what it is registered with
+	output     func()            // called when the host has introduced itself
 }
 
 var _ goplugin.GRPCPlugin = (*contract)(nil)
@@ -212,6 +235,10 @@ var _ goplugin.GRPCPlugin = (*contract)(nil)
 func (c *contract) GRPCServer(b *goplugin.GRPCBroker, s *grpc.Server) error {
 	c.broker = b
 	c.server.Register(s)
+	select {
+	case c.registered <- s:
+	default:
+	}
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,15 +23,32 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "hello-")
+	if err != nil {
+		panic(err)
+	}
+	program = filepath.Join(dir, "stagehouse-hello")
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir) // it is in the directory for temporary files
+		os.Exit(code)
+	}))
+}
 
+// program is where build puts the extension.
+var program string
+
+var built = sync.OnceValues(func() ([]byte, error) {
+	return exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+})
+
+// build builds the extension, once for all tests, and returns the path of the program.
 func build(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "stagehouse-hello")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+	if out, err := built(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	return path
+	return program
 }
 
 func TestHelloThroughTheHost(t *testing.T) {

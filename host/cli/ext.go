@@ -90,6 +90,7 @@ func (p *Program) extList(common *commonFlags) *cobra.Command {
 States: running     it serves
         starting    it does not serve yet
         restarting  it died or hung, and is started anew; clients wait
+        waiting     for the process that it is attached to, which you start; clients wait
         broken      it died again and again, and is started only by a reload
         draining    it finishes what is in flight
         stopped     it does not run; below the table is why`,
@@ -270,5 +271,5 @@ keys of its block of the configuration. --json has the whole JSON Schema of the 
 
 // troubled reports whether a person has to do something about an extension.
 func troubled(s plugin.Status) bool {
-	return s.LastError != "" && (s.State == plugin.StateStopped || s.State == plugin.StateBroken || s.State == plugin.StateRestarting)
+	return s.LastError != "" && (s.State == plugin.StateStopped || s.State == plugin.StateBroken || s.State == plugin.StateRestarting || s.State == plugin.StateWaiting)
 }

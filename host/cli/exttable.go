@@ -31,7 +31,7 @@ func writeExtensions(w io.Writer, all []plugin.Status, data string) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tSTATE\tGENERATION\tPID\tSINCE\tRESTARTS\tMEMORY\tLISTENERS")
 	for _, s := range all {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%s\t%s\n", s.Name, s.State, s.Generation, orDash(number(uint64(max(s.PID, 0)))),
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%s\t%s\n", s.Name, s.State, s.Generation, pid(s),
 			age(time.Since(s.Since)), s.Restarts, memory(s.Memory), orDash(strings.Join(s.Listeners, ", ")))
 	}
 	if err := t.Flush(); err != nil {
@@ -42,11 +42,19 @@ func writeExtensions(w io.Writer, all []plugin.Status, data string) error {
 			continue
 		}
 		fmt.Fprintf(w, "\n%s is %s: %s\n", s.Name, s.State, s.LastError)
-		if s.State != plugin.StateRestarting {
+		if s.State != plugin.StateRestarting && s.State != plugin.StateWaiting {
 			fmt.Fprintf(w, "  → mend it, then: %s ext reload %s%s\n", self(), s.Name, data)
 		}
 	}
 	return nil
+}
+
+// pid returns the number of the process, and whether the host runs it.
+func pid(s plugin.Status) string {
+	if s.PID > 0 && s.Attach != "" {
+		return number(uint64(s.PID)) + " (attached)"
+	}
+	return orDash(number(uint64(max(s.PID, 0))))
 }
 
 // writeDescription prints what an extension is and the keys of its block.
@@ -57,6 +65,9 @@ func writeDescription(w io.Writer, d host.Description) error {
 	}
 	fmt.Fprintf(w, "\n\nstate     %s, generation %d, for %s\n", d.Status.State, d.Status.Generation, age(time.Since(d.Status.Since)))
 	fmt.Fprintf(w, "serves    %s\n", orDash(strings.Join(d.Status.Listeners, ", ")))
+	if d.Status.Attach != "" {
+		fmt.Fprintf(w, "attached  to the process at %s, which the host does not run\n", d.Status.Attach)
+	}
 	if len(d.Description.Offers) > 0 {
 		fmt.Fprintf(w, "offers    %s\n", strings.Join(d.Description.Offers, ", "))
 	}

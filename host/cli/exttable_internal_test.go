@@ -38,6 +38,8 @@ func TestTableOfExtensions(t *testing.T) {
 	err := writeExtensions(&out, []plugin.Status{
 		{Name: "api", State: plugin.StateRunning, Generation: 12, PID: 4711, Since: time.Now(), Memory: 3 << 20, Listeners: []string{"127.0.0.1:3001"}},
 		{Name: "a-long-name", State: plugin.StateBroken, Generation: 11, Restarts: 10, Since: time.Now(), LastError: "it exited with 3"},
+		{Name: "desk", State: plugin.StateRunning, PID: 815, Attach: "/run/desk.sock", Since: time.Now()},
+		{Name: "till", State: plugin.StateWaiting, Attach: "/run/till.sock", Since: time.Now(), LastError: "no process waits"},
 	}, " --data d")
 	if err != nil {
 		t.Fatal(err)
@@ -51,12 +53,15 @@ func TestTableOfExtensions(t *testing.T) {
 	if !strings.Contains(out.String(), "a-long-name is broken: it exited with 3\n  → mend it, then: ") || !strings.Contains(out.String(), " ext reload a-long-name --data d\n") {
 		t.Errorf("what to do is not said:\n%s", out.String())
 	}
+	if !strings.Contains(out.String(), " 815 (attached) ") || !strings.HasSuffix(out.String(), "\ntill is waiting: no process waits\n") {
+		t.Errorf("what is attached, and what is not, is not said:\n%s", out.String())
+	}
 }
 
 func TestTextOfADescription(t *testing.T) {
 	var out bytes.Buffer
 	err := writeDescription(&out, host.Description{
-		Status: plugin.Status{Name: "x", State: plugin.StateRunning, Since: time.Now(), Metrics: map[string]float64{"sent_total": 12, "share": 0.25}},
+		Status: plugin.Status{Name: "x", State: plugin.StateRunning, Attach: "/run/x.sock", Since: time.Now(), Metrics: map[string]float64{"sent_total": 12, "share": 0.25}},
 		Description: schema.Description{Commands: []schema.Command{{Name: "roll", Description: "Rolls."}, {Name: "tell", Description: "Tells."}},
 			Version: "1.2", Summary: "does it", Requires: []string{"agents"}, ConfigSchema: json.RawMessage(
 				`{"properties":{"rate":{"type":"object","properties":{"max":{"type":"integer","default":3,"description":"At most"}}},"mode":{"enum":["a","b"]}}}`)},
@@ -64,7 +69,7 @@ func TestTextOfADescription(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"x 1.2: does it\n", "requires  agents\n", "counts    sent_total 12\n          share 0.25\n", "commands  /roll: Rolls.\n          /tell: Tells.\n", "  rate.max  integer     3  At most\n", `  mode      "a" or "b"  -`} {
+	for _, want := range []string{"x 1.2: does it\n", "requires  agents\n", "attached  to the process at /run/x.sock, which the host does not run\n", "counts    sent_total 12\n          share 0.25\n", "commands  /roll: Rolls.\n          /tell: Tells.\n", "  rate.max  integer     3  At most\n", `  mode      "a" or "b"  -`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
 		}

@@ -55,6 +55,8 @@ type Extension struct {
 	Name    string
 	Enabled bool
 	Command Command
+	// Attach is the address of a process that somebody else runs, in the place of Command; "" = none.
+	Attach string
 	// Block is the extension's own keys, a JSON object without those of the host.
 	Block        json.RawMessage
 	Env          map[string]string // beside the allow-list that every extension gets

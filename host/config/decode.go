@@ -33,11 +33,12 @@ func place(name string) []string {
 func at(name string, path ...string) string { return problem.Pointer(append(place(name), path...)...) }
 
 // pluginKeyNames are the keys of extensions.<name>.plugin.
-var pluginKeyNames = []string{"path", "args", "env", "sha256", "startTimeoutMs", "drainTimeoutMs", "grants"}
+var pluginKeyNames = []string{"path", "attach", "args", "env", "sha256", "startTimeoutMs", "drainTimeoutMs", "grants"}
 
 // pluginKeys is extensions.<name>.plugin.
 type pluginKeys struct {
 	Path           string            `json:"path"`
+	Attach         string            `json:"attach"`
 	Args           []string          `json:"args"`
 	Env            map[string]string `json:"env"`
 	SHA256         string            `json:"sha256"`
@@ -219,6 +220,9 @@ func (l Loader) decodeExtension(file, name string, block map[string]any, known [
 	e.StartTimeout = time.Duration(keys.StartTimeoutMs) * time.Millisecond
 	e.DrainTimeout = cmp.Or(time.Duration(keys.DrainTimeoutMs)*time.Millisecond, plugin.DefaultDrainTimeout)
 	var problems []schema.Problem
+	if e.Attach = keys.Attach; e.Attach != "" {
+		return e, nil // the program is somebody else's business
+	}
 	e.Command, problems = l.command(file, name, keys)
 	if len(problems) > 0 && !e.Enabled {
 		return nil, nil // what is switched off need not be installed
@@ -238,7 +242,7 @@ func aboutTheProgram(pointer, plugin string) bool {
 	}
 	key, _, _ = strings.Cut(key, "/")
 	switch problem.Nearest(key, pluginKeyNames) {
-	case "path", "args", "env", "sha256":
+	case "path", "attach", "args", "env", "sha256":
 		return true
 	}
 	return false

@@ -3,11 +3,13 @@ package config
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/stagehouse/stagehouse/host/internal/strictjson"
 	"github.com/stagehouse/stagehouse/plugin"
+	"github.com/stagehouse/stagehouse/plugin/attach"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/problem"
 )
@@ -33,11 +35,17 @@ func kind(name string) string {
 func (l Loader) checkExtension(ctx context.Context, e *Extension, holders map[string]string) ([]schema.Problem, error) {
 	place := at(e.Name)
 	result, err := l.Check(ctx, *e)
+	var absent *attach.AbsentError
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil && !e.Enabled:
 		return nil, nil // what is switched off need not work
+	case errors.As(err, &absent):
+		return []schema.Problem{{
+			Severity: schema.SeverityWarning, Pointer: at(e.Name, "plugin", "attach"),
+			Message: absent.Error(), Suggestion: "the block is not checked, and the host waits for the process",
+		}}, nil
 	case err != nil:
 		return []schema.Problem{problem.Errorf(place, "", "%v", err)}, nil
 	}

@@ -44,8 +44,9 @@ func (contract) GRPCClient(_ context.Context, b *goplugin.GRPCBroker, c *grpc.Cl
 }
 
 // newClient returns go-plugin's client of the process that a starts. A client is for one launch: its configuration is
-// changed by the start.
-func newClient(a *adapter, cmd *exec.Cmd, dir *directory, log *logger) (*goplugin.Client, error) {
+// changed by the start. It offers to have all connections on one where the process dies with its host's use of it: go-plugin
+// closes that one only half, and waits for the other side, which may be stopped in a debugger.
+func newClient(a *adapter, cmd *exec.Cmd, dir *directory, log *logger, multiplex bool) (*goplugin.Client, error) {
 	identity, err := newIdentity()
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func newClient(a *adapter, cmd *exec.Cmd, dir *directory, log *logger) (*goplugi
 		Logger:              hclog.NewNullLogger(), // what matters is in the errors; its Kill warns of what is meant
 		StartTimeout:        24 * time.Hour,        // the caller's context bounds it
 		TLSConfig:           identity.config(),     // and no AutoMTLS, whose certificate is on a curve that not everybody knows
-		GRPCBrokerMultiplex: true,
+		GRPCBrokerMultiplex: multiplex,
 		SkipHostEnv:         true,
 		UnixSocketConfig:    &goplugin.UnixSocketConfig{TempDir: dir.sockets},
 		SyncStdout:          lineWriter(log.stdout()),

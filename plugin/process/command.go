@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stagehouse/stagehouse/plugin/attach"
 	"github.com/stagehouse/stagehouse/plugin/tether"
 )
 
@@ -18,9 +19,10 @@ const outputGrace = 250 * time.Millisecond
 
 // command is one operating-system process with its output, from its start until it is reaped.
 type command struct {
-	cmd  *exec.Cmd
-	line *line // nil = it has none
-	log  *logger
+	cmd   *exec.Cmd
+	guest *attach.Guest // where somebody else has started it; nil = it is ours
+	line  *line         // nil = it has none
+	log   *logger
 
 	outR, errR *os.File
 	reading    sync.WaitGroup
@@ -32,19 +34,22 @@ type command struct {
 	state string        // how it ended; read after done
 }
 
+// starter starts a command, or attaches to a process in its place.
+type starter func(*exec.Cmd) (*attach.Guest, error)
+
 // launch starts cmd and reads its output: out gets its standard output, log its standard error.
-func launch(l *Launcher, cmd *exec.Cmd, ln *line, listeners *tether.Listeners, log *logger, out func(io.Reader)) (*command, error) {
+func launch(start starter, cmd *exec.Cmd, ln *line, listeners *tether.Listeners, log *logger, out func(io.Reader)) (*command, error) {
 	c := &command{cmd: cmd, line: ln, log: log, done: make(chan struct{})}
 	outW, errW, err := c.pipes()
 	if err != nil {
 		return nil, err
 	}
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = outW, errW, attributes()
-	err = l.start(cmd)
+	c.guest, err = start(cmd)
 	_, _ = outW.Close(), errW.Close() // the process has its own
 	if err != nil {
 		_, _ = c.outR.Close(), c.errR.Close() // nothing was read from them
-		return nil, &ExecError{Path: cmd.Path, Err: err}
+		return nil, err
 	}
 	if ln != nil {
 		if err := ln.started(listeners); err != nil {
@@ -69,10 +74,7 @@ func (c *command) pipes() (outW, errW *os.File, err error) {
 
 // reap waits for the process, kills what it leaves behind, and reads the rest of what it wrote.
 func (c *command) reap() {
-	c.state = "exit status 0"
-	if err := c.wait(); err != nil {
-		c.state = err.Error()
-	}
+	c.state = c.await()
 	deadline := time.Now().Add(outputGrace)
 	_, _ = c.outR.SetReadDeadline(deadline), c.errR.SetReadDeadline(deadline) // a pipe of os.Pipe has deadlines
 	c.reading.Wait()
@@ -84,7 +86,34 @@ func (c *command) reap() {
 	close(c.done)
 }
 
-func (c *command) pid() int { return c.cmd.Process.Pid }
+// await waits for the end of the process, and says how it ended.
+func (c *command) await() string {
+	if c.guest != nil {
+		c.guest.Wait()
+		return "it was attached, and is gone or has let go of this host"
+	}
+	if err := c.wait(); err != nil {
+		return err.Error()
+	}
+	return "exit status 0"
+}
+
+func (c *command) pid() int {
+	if c.guest != nil {
+		return c.guest.PID()
+	}
+	return c.cmd.Process.Pid
+}
+
+// end ends the process at once, with its group. One that somebody else has started is only let go of. It may be called at any
+// time, from anywhere.
+func (c *command) end() {
+	if c.guest != nil {
+		c.guest.Leave()
+		return
+	}
+	c.kill()
+}
 
 // ok reports whether the process ended well; it is called after done.
 func (c *command) ok() bool { return c.cmd.ProcessState.Success() }

@@ -5,11 +5,14 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+
+	"github.com/stagehouse/stagehouse/plugin/attach"
 )
 
 // Launcher starts processes from one operating-system thread that lives until Close. On Linux the kernel signals a child
 // when the thread that started it ends (Pdeathsig), and Go ends threads when it likes.
 type Launcher struct {
+	host    attach.Host // who processes are attached to
 	jobs    chan job
 	closing chan struct{}
 	once    sync.Once
@@ -25,7 +28,7 @@ var errLauncherClosed = errors.New("the host is stopping; it starts no more proc
 
 // NewLauncher returns a running launcher.
 func NewLauncher() *Launcher {
-	l := &Launcher{jobs: make(chan job), closing: make(chan struct{})}
+	l := &Launcher{host: attach.NewHost(), jobs: make(chan job), closing: make(chan struct{})}
 	l.running.Go(l.loop)
 	return l
 }
@@ -41,6 +44,14 @@ func (l *Launcher) loop() {
 			return
 		}
 	}
+}
+
+// own starts a process of the host's own.
+func (l *Launcher) own(cmd *exec.Cmd) (*attach.Guest, error) {
+	if err := l.start(cmd); err != nil {
+		return nil, &ExecError{Path: cmd.Path, Err: err}
+	}
+	return nil, nil
 }
 
 func (l *Launcher) start(cmd *exec.Cmd) error {

@@ -17,8 +17,8 @@ type line struct {
 	server  *tether.Server
 }
 
-// attach gives cmd the process's end of a new tether as its first extra descriptor, which is number 3.
-func attach(cmd *exec.Cmd) (*line, error) {
+// tie gives cmd the process's end of a new tether as its first extra descriptor, which is number 3.
+func tie(cmd *exec.Cmd) (*line, error) {
 	conn, process, err := tether.Pair()
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 // line ties a process to this host: its standard input ends when the host does.
 type line struct{ stdin io.WriteCloser }
 
-func attach(cmd *exec.Cmd) (*line, error) {
+func tie(cmd *exec.Cmd) (*line, error) {
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("make lifeline: %w", err)

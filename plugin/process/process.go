@@ -14,6 +14,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"github.com/stagehouse/stagehouse/plugin/attach"
 	"github.com/stagehouse/stagehouse/plugin/protocol"
 	"github.com/stagehouse/stagehouse/plugin/tether"
 )
@@ -27,6 +28,7 @@ type Config struct {
 	Env        map[string]string // beside what is inherited
 	SHA256     string            // of the program, in hexadecimal; "" = any. It implies Private.
 	Private    bool              // run a copy, so that the original can be replaced
+	Attach     string            // address of a process to use instead of running Path, of which only Name and Generation are known; "" = none
 	RunDir     string            // where the private directories are
 	Listeners  *tether.Listeners // what the tether hands out
 	Log        *slog.Logger      // gets the process's log; its attributes say whose it is
@@ -69,17 +71,17 @@ func Start(ctx context.Context, l *Launcher, cfg Config) (*Process, error) {
 	begun := time.Now()
 	log := newLogger(cfg.Log)
 	a := newAdapter(func(a *adapter) (*command, error) {
-		ln, err := attach(cmd)
+		ln, err := tie(cmd)
 		if err != nil {
 			return nil, err
 		}
-		c, err := launch(l, cmd, ln, cfg.Listeners, log, a.handshake(log))
+		c, err := launch(cfg.starter(ctx, l), cmd, ln, cfg.Listeners, log, a.handshake(log))
 		if err != nil {
 			return nil, errors.Join(err, ln.Close())
 		}
 		return c, nil
 	})
-	client, err := newClient(a, cmd, dir, log)
+	client, err := newClient(a, cmd, dir, log, cfg.Attach == "")
 	if err != nil {
 		return nil, errors.Join(err, dir.remove())
 	}
@@ -93,8 +95,19 @@ func Start(ctx context.Context, l *Launcher, cfg Config) (*Process, error) {
 	return p, nil
 }
 
+// starter returns what starts the command, or attaches to the process that is there.
+func (cfg Config) starter(ctx context.Context, l *Launcher) starter {
+	if cfg.Attach != "" {
+		return func(cmd *exec.Cmd) (*attach.Guest, error) { return attachTo(ctx, l.host, cmd) }
+	}
+	return l.own
+}
+
 // prepare returns the command for a program, copied into dir where that is wanted.
 func prepare(cfg Config, dir *directory) (*exec.Cmd, error) {
+	if cfg.Attach != "" {
+		return &exec.Cmd{Path: cfg.Attach}, nil
+	}
 	path := cfg.Path
 	if cfg.Private || cfg.SHA256 != "" {
 		var err error
@@ -242,7 +255,7 @@ func (p *Process) kill(bound time.Duration) error {
 	}
 	p.log.stopping()
 	if bound <= 0 {
-		p.cmd.kill()
+		p.cmd.end()
 	}
 	asked := make(chan struct{})
 	go func() {
@@ -253,7 +266,7 @@ func (p *Process) kill(bound time.Duration) error {
 	case <-asked:
 	case <-time.After(bound):
 	}
-	p.cmd.kill()
+	p.cmd.end()
 	late := time.After(killWait)
 	for _, c := range []<-chan struct{}{p.cmd.done, asked} {
 		select {

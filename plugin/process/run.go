@@ -36,7 +36,7 @@ func run(ctx context.Context, cfg Config, dir *directory, log *logger, stdin []b
 	tooMuch := make(chan struct{})
 	l := NewLauncher()
 	defer l.Close()
-	c, err := launch(l, cmd, nil, nil, log, func(r io.Reader) {
+	c, err := launch(l.own, cmd, nil, nil, log, func(r io.Reader) {
 		out, _ = io.ReadAll(io.LimitReader(r, int64(limit)+1)) // it ends with the process, or is cut below
 		if len(out) > limit {
 			close(tooMuch)
@@ -53,7 +53,7 @@ func run(ctx context.Context, cfg Config, dir *directory, log *logger, stdin []b
 	case <-ctx.Done():
 		cut = ctx.Err()
 	}
-	c.kill()
+	c.end()
 	select {
 	case <-c.done:
 	case <-time.After(killWait):

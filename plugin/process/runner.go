@@ -103,7 +103,7 @@ func (a *adapter) abort() {
 	defer a.mu.Unlock()
 	a.aborted = true
 	if a.cmd != nil {
-		a.cmd.kill()
+		a.cmd.end()
 	}
 }
 
@@ -116,7 +116,7 @@ func (a *adapter) Start(context.Context) error {
 	defer a.mu.Unlock()
 	a.cmd = c
 	if a.aborted {
-		c.kill()
+		c.end()
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ func (a *adapter) Wait(context.Context) error {
 }
 
 func (a *adapter) Kill(context.Context) error {
-	a.command().kill()
+	a.command().end()
 	return nil
 }
 
