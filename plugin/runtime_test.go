@@ -32,14 +32,17 @@ const (
 
 // runtimeMain makes this process a runtime, if a test has started it as that.
 func runtimeMain() {
-	d := sdk.RuntimeDefinition{Name: "kept", Version: "1"}
-	switch os.Getenv(envRuntime) {
+	d := sdk.RuntimeDefinition{
+		Name: "kept", Version: "1", Offers: []string{sdk.ServiceAgents, sdk.ServiceChat, sdk.ServiceMemory, sdk.ServiceEvents, sdk.ServiceUsage},
+	}
+	which := os.Getenv(envRuntime)
+	switch which {
 	case "":
 		return
 	case few:
 		d.Offers = []string{sdk.ServiceAgents, sdk.ServiceChat}
 	}
-	d.New = func() sdk.Runtime { return &kept{few: d.Offers != nil} }
+	d.New = func() sdk.Runtime { return &kept{few: which == few} }
 	sdk.ServeRuntime(d)
 }
 
@@ -87,7 +90,7 @@ func (k *kept) Open(ctx context.Context, h *sdk.RuntimeHost) (rt sdk.Services, e
 	rt.Chat = swallowing{rt.Chat, k.Swallows}
 	rt.Memory = dying{rt.Memory, k.DiesIn}
 	if k.few {
-		rt.Memory, rt.Events = nil, nil
+		rt.Memory, rt.Events, rt.Usage = nil, nil, nil
 	}
 	return rt, nil
 }

@@ -51,7 +51,7 @@ func (m implementations) RegisterService(d *grpc.ServiceDesc, impl any) { m[d.Se
 func (st *stage) register(r grpc.ServiceRegistrar) {
 	pb.RegisterRuntimeServer(r, &runtimeRPC{stage: st})
 	for _, d := range []grpc.ServiceDesc{
-		pb.Agents_ServiceDesc, pb.Chat_ServiceDesc, pb.Memory_ServiceDesc, pb.Events_ServiceDesc,
+		pb.Agents_ServiceDesc, pb.Chat_ServiceDesc, pb.Memory_ServiceDesc, pb.Events_ServiceDesc, pb.Usage_ServiceDesc,
 	} {
 		r.RegisterService(st.late(d), nil)
 	}

@@ -224,21 +224,32 @@ type generous struct{ opening }
 
 func (g *generous) Open(ctx context.Context, h *RuntimeHost) (schema.Services, error) {
 	s, err := g.opening.Open(ctx, h)
-	s.Chat, s.Memory, s.Usage = struct{ schema.Chat }{}, struct{ schema.Memory }{}, struct{ schema.Usage }{}
+	s.Chat, s.Memory, s.Usage = struct{ schema.Chat }{}, struct{ schema.Memory }{}, frugal{}
 	return s, err
 }
 
-// TestRuntimeThatDoesNotSayWhatItOffers has more than every host knows: that is withheld, and not an error.
-func TestRuntimeThatDoesNotSayWhatItOffers(t *testing.T) {
+// frugal has used one step.
+type frugal struct{}
+
+func (frugal) Report(context.Context, schema.UsageQuery) (schema.UsageReport, error) {
+	return schema.UsageReport{Total: schema.UsageSum{Steps: 1}}, nil
+}
+
+// TestRuntimeOffersUsage, if it says so. With one that says nothing of what it offers, what not every host knows is withheld, and not an
+// error.
+func TestRuntimeOffersUsage(t *testing.T) {
 	var c cast
-	d := RuntimeDefinition{Name: "play", New: func() Runtime { return &generous{opening{actor: actor{Name: "Timon"}, cast: &c}} }}.withDefaults()
-	conn, _ := onStage(t, d, `{}`)
-	if _, err := pb.NewRuntimeClient(conn).Activate(t.Context(), &pb.ActivateRequest{}); err != nil {
-		t.Fatal(err)
-	}
-	_, err := wire.Dial(conn, schema.ServiceNames()).Usage.Report(t.Context(), schema.UsageQuery{})
-	if schema.CodeOf(err) != schema.CodeUnimplemented {
-		t.Errorf("what is withheld is called: %v", err)
+	for want, offers := range map[schema.ErrorCode][]string{"": runtimeServices(), schema.CodeUnimplemented: nil} {
+		d := RuntimeDefinition{Name: "play", Offers: offers, New: func() Runtime { return &generous{opening{actor: actor{Name: "Timon"}, cast: &c}} }}.withDefaults()
+		conn, _ := onStage(t, d, `{}`)
+		if _, err := pb.NewRuntimeClient(conn).Activate(t.Context(), &pb.ActivateRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		ctx := schema.WithCaller(t.Context(), schema.Caller{Principal: "alice"})
+		r, err := wire.Dial(conn, schema.ServiceNames()).Usage.Report(ctx, schema.UsageQuery{})
+		if err == nil && (want != "" || r.Total.Steps != 1) || err != nil && schema.CodeOf(err) != want {
+			t.Errorf("of a runtime that offers %v it is said %+v, %v", offers, r, err)
+		}
 	}
 }
 
