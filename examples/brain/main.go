@@ -42,7 +42,8 @@ func (c *counter) think(ctx context.Context, r sdk.ThinkRequest, o options) iter
 				return
 			}
 		}
-		yield(sdk.ThinkEvent{Done: &sdk.ThinkDone{Stop: sdk.StopEnd, Model: "counter"}}, nil)
+		used := sdk.TokenUsage{InputTokens: int64(len(r.Messages)), OutputTokens: int64(o.UpTo - said)} // a message or a number is a token
+		yield(sdk.ThinkEvent{Done: &sdk.ThinkDone{Stop: sdk.StopEnd, Model: "counter", Usage: used}}, nil)
 	}
 }
 

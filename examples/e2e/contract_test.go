@@ -54,6 +54,7 @@ func operations() []operation {
 		{"get-memory", "GET", nyx + "/memories/none", nil, nyx + "/memories/ghost", "read", true},
 		{"delete-memory", "DELETE", nyx + "/memories/none", nil, nyx + "/memories/ghost", "chat", true},
 		{"list-events", "GET", "/api/events", nil, "", "read", false},
+		{"get-usage", "GET", "/api/usage", nil, "", "read", false},
 		{"get-health", "GET", "/healthz", nil, "", "", false},
 		{"get-readiness", "GET", "/readyz", nil, "", "", false},
 		{"get-openapi", "GET", "/openapi.json", nil, "", "", false},
@@ -96,7 +97,9 @@ func TestContractWalk(t *testing.T) {
 	s.walkMemory(c)
 	s.walkEvents(c)
 	s.walkErrors(c)
+	s.do(c, http.StatusOK, http.MethodGet, "/api/usage?groupBy=day&limit=1", nil)
 	walkCancelled(t, c)
+	walkBudget(t, c)
 	walkLimit(t, c)
 
 	var unseen []string
@@ -250,6 +253,17 @@ func walkCancelled(t *testing.T, c *http.Client) {
 	if a := <-answered; a.code() != "cancelled" {
 		t.Errorf("a turn that was cancelled is answered by %s", a.raw)
 	}
+}
+
+// walkBudget sends to an agent when there is no budget left, and looks at what was used.
+func walkBudget(t *testing.T, c *http.Client) {
+	h := startCounting(t, `"budgets": [{"window": "month", "tokens": 1}]`)
+	for _, want := range []int{http.StatusOK, http.StatusPaymentRequired} {
+		if a := h.do(c, want, http.MethodPost, "/api/chat/send", map[string]any{"agentId": "abacus", "message": "Count."}); want == http.StatusOK {
+			h.do(c, http.StatusOK, http.MethodGet, "/api/runs/"+a.str("runId"), nil)
+		}
+	}
+	h.do(c, http.StatusOK, http.MethodGet, "/api/usage?groupBy=model", nil)
 }
 
 // walkLimit asks for everything when there is nothing to be had any more.

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -37,18 +39,23 @@ func TestTableOfUsage(t *testing.T) {
 		}
 		return out.String()
 	}
-	got := show(schema.UsageReport{Currency: "USD", Total: known.Add(unknown), NextCursor: "x", Groups: []schema.UsageGroup{{Key: "ollama/\x1b[31mqwen3", UsageSum: unknown}, {Key: "openai/gpt-4o", UsageSum: known}}})
-	const want = `MODEL              STEPS  READ  CACHED  WRITTEN  REASONING  COST
-ollama/�[31mqwen3  1      640   0       88       8          0.00 USD +
-openai/gpt-4o      2      1830  1024    214      0          0.005435 USD
-total              3      2470  1024    302      8          0.005435 USD +
-
+	got := show(schema.UsageReport{Currency: "USD", Total: known.Add(unknown), NextCursor: "x", Groups: []schema.UsageGroup{{Key: "ollama/qwen3\x1b", UsageSum: unknown}, {Key: "openai/gpt-4o", UsageSum: known}}})
+	const table = `MODEL          STEPS  READ  CACHED  WRITTEN  REASONING  COST
+ollama/qwen3�  1      640   0       88       8          0.00 USD +
+openai/gpt-4o  2      1830  1024    214      0          0.005435 USD
+total          3      2470  1024    302      8          0.005435 USD +
+`
+	const want = table + `
 There is more, which the total counts: raise --limit, or ask for less.
 
 728 of the tokens have no known price, so that the cost is more than this: add it under usage.prices.
 `
 	if got != want {
 		t.Errorf("it shows\n%s\nwant\n%s", got, want)
+	}
+	chapter, err := os.ReadFile(filepath.Join("..", "..", "docs", "brains.md"))
+	if err != nil || !strings.Contains(string(chapter), strings.Replace(table, "�", " ", 1)) {
+		t.Errorf("docs/brains.md does not show\n%s%v", table, err)
 	}
 	if got := show(schema.UsageReport{Total: known}); !strings.Contains(got, "0          -\n") {
 		t.Errorf("without prices it shows\n%s", got)

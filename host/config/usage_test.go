@@ -1,6 +1,9 @@
 package config_test
 
 import (
+	"context"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -58,5 +61,29 @@ func TestUsageThatCannotBe(t *testing.T) {
 	_, problems := load(t, runtimeLoader(aRuntime, anExtension), config.Sources{File: write(t, `{"runtime": {"plugin": {"path": `+quote(program(t))+`}}, "usage": {}}`)})
 	if len(problems) != 1 || problems[0].Pointer != "/usage" || !says(problems[0], "the block runtime") {
 		t.Errorf("beside a runtime that is a process: %+v", problems)
+	}
+}
+
+// TestDocsShowAConfiguration keeps the chapter about usage true.
+func TestDocsShowAConfiguration(t *testing.T) {
+	t.Parallel()
+	chapter, err := os.ReadFile(filepath.Join("..", "..", "docs", "brains.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(chapter), "\n## Usage, cost and budgets\n")
+	_, shown, _ := strings.Cut(section, "```json\n")
+	shown, _, ok := strings.Cut(shown, "```")
+	if !ok {
+		t.Fatal("the chapter shows no configuration")
+	}
+	l := loader()
+	for _, name := range []string{"openai", "ollama"} {
+		l.BuiltIns[name] = l.BuiltIns["api"]
+	}
+	l.Check = func(context.Context, config.Extension) (schema.CheckResult, error) { return schema.CheckResult{}, nil }
+	cfg, problems := load(t, l, config.Sources{File: write(t, shown), Env: []string{"OPENAI_API_KEY=x"}})
+	if len(problems) > 0 || len(cfg.Usage.Prices) != 3 || len(cfg.Usage.Budgets) != 3 {
+		t.Errorf("it is read as %+v, with %+v", cfg, problems)
 	}
 }
