@@ -18,8 +18,8 @@
 // # Bringing a runtime
 //
 // A runtime implements what it offers of package schema. It may do so from nothing, or from the parts that the
-// reference runtime is made of: host/turns has the whole of schema.Chat, host/eventlog of schema.Events and host/memories of
-// schema.Memory; host/roster has what happens to agents, host/routing who should answer, and host/once has requests carried out
+// reference runtime is made of: host/turns has the whole of schema.Chat, host/eventlog of schema.Events, host/memories of
+// schema.Memory and host/usage of schema.Usage; host/roster has what happens to agents, host/routing who should answer, and host/once has requests carried out
 // once. They work over any store.Store, such as host/store/memory. host/hosttest says whether the contract is kept.
 // docs/runtimes.md is the chapter about it.
 package host

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -61,6 +62,18 @@ func TestUsageThatCannotBe(t *testing.T) {
 	_, problems := load(t, runtimeLoader(aRuntime, anExtension), config.Sources{File: write(t, `{"runtime": {"plugin": {"path": `+quote(program(t))+`}}, "usage": {}}`)})
 	if len(problems) != 1 || problems[0].Pointer != "/usage" || !says(problems[0], "the block runtime") {
 		t.Errorf("beside a runtime that is a process: %+v", problems)
+	}
+}
+
+// TestEveryServiceCanBeGranted names all that there is.
+func TestEveryServiceCanBeGranted(t *testing.T) {
+	t.Parallel()
+	grants, err := json.Marshal(append(schema.ServiceNames(), schema.GrantCommands, schema.GrantBrain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, problems := load(t, loader(), config.Sources{File: write(t, `{"extensions": {"api": {"plugin": {"grants": `+string(grants)+`}}}}`)}); len(problems) > 0 {
+		t.Errorf("%s: %+v", grants, problems)
 	}
 }
 
