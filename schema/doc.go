@@ -1,7 +1,7 @@
 // Package schema is the contract between agent runtimes, the host and extensions.
 //
-// It holds plain Go types and four small interfaces: [Agents], [Chat], [Memory] and [Events], and a fifth
-// that few runtimes leave out whose agents think with models: [Usage]. A runtime implements them,
+// It holds plain Go types and four small interfaces: [Agents], [Chat], [Memory] and [Events]; and a fifth,
+// [Usage], for runtimes that know what their models use. A runtime implements them,
 // package plugin carries them over a process boundary, and package sdk hands them to an extension. The same
 // checks (schema/conform/services) run against an implementation directly, over an in-memory connection and through a real
 // process, so the doc comments in this package are the contract and not a description of one implementation.
