@@ -46,7 +46,7 @@ func (b brains) Think(ctx context.Context, r schema.ThinkRequest) iter.Seq2[sche
 				return
 			}
 			s := step{g: g, yield: yield}
-			if !wire.NotBegun(s.take(wire.Think(ctx, pb.NewBrainsClient(g.proc.Conn()), r))) {
+			if !wire.NotBegun(s.take(ctx, wire.Think(ctx, pb.NewBrainsClient(g.proc.Conn()), r))) {
 				return
 			}
 			left = g
@@ -67,7 +67,7 @@ func (b brains) Embed(ctx context.Context, r schema.EmbedRequest) (schema.Embedd
 		}
 		out, err := wire.Embed(ctx, pb.NewBrainsClient(g.proc.Conn()), r)
 		if !wire.NotBegun(err) {
-			return out, g.brainError(err)
+			return out, g.brainError(ctx, err)
 		}
 		left = g
 	}
@@ -109,14 +109,14 @@ type step struct {
 
 // take yields what comes of the step, and holds the extension to it that the last event, and no other, ends it. It returns
 // the error of one that was not begun, and yields that of any other.
-func (s step) take(events iter.Seq2[schema.ThinkEvent, error]) error {
+func (s step) take(ctx context.Context, events iter.Seq2[schema.ThinkEvent, error]) error {
 	done := false
 	for e, err := range events {
 		switch {
 		case wire.NotBegun(err):
 			return err
 		case err != nil:
-			s.yield(schema.ThinkEvent{}, s.g.brainError(err))
+			s.yield(schema.ThinkEvent{}, s.g.brainError(ctx, err))
 			return nil
 		case done:
 			s.yield(schema.ThinkEvent{}, schema.Errorf(schema.CodeInternal, "the brain %s goes on after the end of its step", s.g.spec.Name))
@@ -133,10 +133,14 @@ func (s step) take(events iter.Seq2[schema.ThinkEvent, error]) error {
 	return nil
 }
 
-// brainError tells what a person makes of the error of a brain.
-func (g *generation) brainError(err error) error {
-	if schema.CodeOf(err) == schema.CodeUnavailable && !wire.Answered(err) {
+// brainError tells what a person makes of the error of a brain that was asked with ctx. A brain whose extension has no more time to
+// drain gives up, which is not to be taken for that the caller did.
+func (g *generation) brainError(ctx context.Context, err error) error {
+	switch code := schema.CodeOf(err); {
+	case code == schema.CodeUnavailable && !wire.Answered(err):
 		return schema.Errorf(schema.CodeUnavailable, "the extension %s went away while it was thinking", g.spec.Name)
+	case code == schema.CodeCancelled && ctx.Err() == nil:
+		return schema.Errorf(schema.CodeUnavailable, "the extension %s gave up while it was thinking", g.spec.Name)
 	}
 	return err
 }

@@ -117,6 +117,7 @@ func TestWhatABrainDoesWrong(t *testing.T) {
 	}{
 		"panic":  {schema.CodeInternal, "failed unexpectedly"},
 		"busy":   {schema.CodeRateLimited, "too much"},
+		"quits":  {schema.CodeUnavailable, "gave up"},
 		"silent": {schema.CodeUnavailable, "without saying how"},
 		"twice":  {schema.CodeInternal, "goes on after the end"},
 	} {

@@ -16,7 +16,7 @@ import (
 type countOptions struct {
 	UpTo  int    `json:"upTo" minimum:"1" maximum:"1000" default:"3"`
 	Until string `json:"until"` // a file that it waits for after the first number
-	Fault string `json:"fault" enum:"panic,exit,busy,silent,twice,wait"`
+	Fault string `json:"fault" enum:"panic,exit,busy,quits,silent,twice,wait"`
 }
 
 // Brain counts, and goes on where it was broken off.
@@ -68,6 +68,8 @@ func (x *commander) stumble(ctx context.Context, o countOptions) error {
 		os.Exit(9)
 	case "busy":
 		return &sdk.Error{Code: schema.CodeRateLimited, Message: "too much", RetryAfter: 7 * time.Second}
+	case "quits":
+		return context.Canceled
 	case "wait":
 		<-ctx.Done()
 		_ = os.WriteFile(o.Until, nil, 0o600)
