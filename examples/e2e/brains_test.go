@@ -14,7 +14,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stagehouse/stagehouse/extension/anthropic/anthropictest"
 	"github.com/stagehouse/stagehouse/extension/openai/openaitest"
@@ -77,7 +76,7 @@ func (m *mind) configure(t *testing.T, model, key string) {
 		"extensions": object{
 			"api":       object{"port": 0},
 			"openai":    object{"baseUrl": m.openai.URL, "apiKey": "${file:openai-key}", "model": model, "maxRetries": 0},
-			"ollama":    object{"baseUrl": m.openai.URL, "apiKey": "${env:TEST_OLLAMA_KEY}", "model": "gpt-4.1-nano", "plugin": object{"path": "plugins/stagehouse-openai"}},
+			"ollama":    object{"baseUrl": m.openai.URL, "apiKey": "${env:TEST_OLLAMA_KEY}", "model": "gpt-4.1-nano", "plugin": object{"path": "plugins/stagehouse-openai", "drainTimeoutMs": 300}},
 			"anthropic": object{"baseUrl": m.anthropic.URL, "apiKey": "${env:TEST_ANTHROPIC_KEY}", "model": "claude-haiku-4-5"},
 		},
 		"agents": []object{
@@ -169,16 +168,22 @@ func TestAModelThinksForAnAgent(t *testing.T) {
 	}
 }
 
+// counting returns an answer that counts to n and stops in the middle until gate is closed.
+func counting(n int, gate <-chan struct{}) openaitest.Reply {
+	return openaitest.Reply{Content: openaitest.Counted(n), Gate: gate, After: 9}
+}
+
 // TestAProviderIsReplacedWhileItSpeaks: another model and another key are in the file, in the middle of an answer. It is not cut,
 // nor asked for again, and the next one is of the new model.
 func TestAProviderIsReplacedWhileItSpeaks(t *testing.T) {
 	m := startMind(t)
-	m.openai.Pace = 20 * time.Millisecond
-	m.openai.Accept(openaitest.Key, "sk-the-next-one")
-	counted(t, "a replaced provider", m.ask("luna", "count to 80", func() {
+	gate := make(chan struct{})
+	m.openai.Script(counting(30, gate))
+	counted(t, "a replaced provider", m.ask("luna", "count to 30", func() {
 		m.configure(t, "gpt-4.1", "sk-the-next-one")
 		m.runs("openai", 2)
-	}), 80)
+		close(gate)
+	}), 30)
 	if n := len(m.openai.Requests()); n != 1 {
 		t.Errorf("it was asked %d times", n)
 	}
@@ -189,17 +194,29 @@ func TestAProviderIsReplacedWhileItSpeaks(t *testing.T) {
 	}
 }
 
-// TestAProviderDiesWhileItSpeaks, or its server does: what is missing is asked for, and nothing is said twice.
-func TestAProviderDiesWhileItSpeaks(t *testing.T) {
+// TestAnAnswerOutlivesWhoGivesIt: in the middle of an answer that does not go on, its provider is replaced and has no time to wait for the rest,
+// or is killed, or its connection breaks. What is missing is asked for, and nothing is said twice.
+func TestAnAnswerOutlivesWhoGivesIt(t *testing.T) {
 	m := startMind(t)
-	m.openai.Pace = 20 * time.Millisecond
-	counted(t, "a killed provider", m.ask("luna", "count to 40", func() {
+	m.openai.Script(counting(30, make(chan struct{})))
+	counted(t, "a provider that may not finish", m.ask("sol", "count to 30", func() {
+		if _, stderr, code := m.ext("reload", "ollama"); code != 0 {
+			t.Errorf("ext reload: %s", stderr)
+		}
+	}), 30)
+	m.openai.Script(counting(31, make(chan struct{})))
+	counted(t, "a killed provider", m.ask("luna", "count to 31", func() {
 		if err := syscall.Kill(m.extension("openai").PID, syscall.SIGKILL); err != nil {
 			t.Error(err)
 		}
-	}), 40)
+	}), 31)
 	m.runs("openai", 2)
-	counted(t, "a broken connection", m.ask("luna", "count to 41", m.openai.CloseConnections), 41)
+	m.openai.Script(counting(32, make(chan struct{})))
+	counted(t, "a broken connection", m.ask("luna", "count to 32", m.openai.CloseConnections), 32)
+	// Who goes on for the killed one is itself, if it is back by then, or the next of the fallbacks.
+	if n := len(m.openai.Requests()) + len(m.anthropic.Requests()); n != 6 {
+		t.Errorf("for three answers %d were asked for", n)
+	}
 }
 
 // TestAnotherProviderGoesOn where one is of no use, and says why.

@@ -31,7 +31,7 @@ func (s *Server) embed(w http.ResponseWriter, r *http.Request, body []byte) *Rep
 	}
 	reply := s.next(func() Reply { return Reply{} })
 	switch {
-	case !hold(r, reply):
+	case !awaited(r.Context(), reply.Hold):
 		return nil
 	case reply.Status != 0:
 		return &reply

@@ -21,9 +21,10 @@ type Reply struct {
 
 	// Hold keeps the answer back until it is closed.
 	Hold <-chan struct{}
-	// Fault is what happens after the first After events of the stream.
-	Fault Fault
+	// After the first After events of the stream it waits until Gate, if there is one, is closed; then Fault, if there is one, happens.
 	After int
+	Gate  <-chan struct{}
+	Fault Fault
 }
 
 // Call is a call of a tool, with its arguments as the model writes them: the text of a JSON object, or of none.

@@ -1,6 +1,7 @@
 package openaitest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -129,7 +130,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) *Reply {
 		return no
 	}
 	reply := s.next(func() Reply { return count(asked) })
-	if !hold(r, reply) {
+	if !awaited(r.Context(), reply.Hold) {
 		return nil
 	}
 	if reply.Status != 0 {
@@ -180,15 +181,15 @@ func (s *Server) next(other func() Reply) Reply {
 	return reply
 }
 
-// hold keeps an answer back, and reports whether somebody still waits for it.
-func hold(r *http.Request, reply Reply) bool {
-	if reply.Hold == nil {
+// awaited waits until what keeps an answer back is closed, if anything does, and reports whether somebody still waits for it.
+func awaited(ctx context.Context, gate <-chan struct{}) bool {
+	if gate == nil {
 		return true
 	}
 	select {
-	case <-reply.Hold:
+	case <-gate:
 		return true
-	case <-r.Context().Done():
+	case <-ctx.Done():
 		return false
 	}
 }

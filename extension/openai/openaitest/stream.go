@@ -128,9 +128,14 @@ func (o *stream) usage() object {
 
 // chunk writes one chunk, or what goes wrong in its place, and reports whether there is more.
 func (o *stream) chunk(choices []object, usage object) bool {
-	if o.reply.Fault != "" && o.sent == o.reply.After {
-		o.fail()
-		return false
+	if o.sent == o.reply.After {
+		if !awaited(o.ctx, o.reply.Gate) {
+			return false
+		}
+		if o.reply.Fault != "" {
+			o.fail()
+			return false
+		}
 	}
 	o.sent++
 	whole := object{
