@@ -156,7 +156,7 @@ func (h *Host) adopt(rt Runtime, o options) {
 		u.UseCommands(h.manager.Commands())
 	}
 	if u, ok := rt.(BrainUser); ok {
-		u.UseBrains(h.manager.Brains())
+		u.UseBrains(brains{h.manager.Brains(), h.trace})
 	}
 }
 
@@ -182,6 +182,12 @@ func (h *Host) Scrub(text string) string {
 		text = cfg.Scrub(text)
 	}
 	return text
+}
+
+// trace is Scrub, and says of each key that text names where its value comes from, if that is a reference.
+func (h *Host) trace(text string) string {
+	known := *h.known.Load()
+	return known[len(known)-1].Trace(h.Scrub(text))
 }
 
 func (h *Host) runDir() string { return filepath.Join(h.data.Path(), "run") }

@@ -225,7 +225,7 @@ func TestAnotherProviderGoesOn(t *testing.T) {
 	m.openai.Accept("sk-another")
 	heard := m.ask("luna", "count to 5", nil)
 	counted(t, "without openai", heard, 5)
-	if log := m.log(heard); !strings.Contains(log, "401 from 127.0.0.1:") || !strings.Contains(log, "the key was refused; check extensions.openai.apiKey") ||
+	if log := m.log(heard); !strings.Contains(log, "401 from 127.0.0.1:") || !strings.Contains(log, "the key was refused; check extensions.openai.apiKey (${file:openai-key})") ||
 		!strings.Contains(log, "I go on with anthropic.") || strings.Contains(log, openaitest.Key) {
 		t.Errorf("the event log has %s", log)
 	}

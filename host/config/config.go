@@ -36,6 +36,7 @@ type Config struct {
 	starters []declaration // where it says nothing
 	files    []declaration // that are sound, or were
 	secrets  scrubber
+	origins  origins
 }
 
 // HasSecrets reports whether Scrub has anything to do.
@@ -43,6 +44,10 @@ func (c *Config) HasSecrets() bool { return c.secrets.replacer != nil }
 
 // Scrub returns text with every secret of the configuration replaced by its reference, however the text quotes it.
 func (c *Config) Scrub(text string) string { return c.secrets.text(text) }
+
+// Trace returns text with the reference behind the name of every key whose value comes from one: "check extensions.openai.apiKey"
+// becomes "check extensions.openai.apiKey (${env:OPENAI_API_KEY})".
+func (c *Config) Trace(text string) string { return c.origins.text(text) }
 
 // Events is the block events. Both bounds hold; zero is what the runtime does by itself.
 type Events struct {
@@ -108,7 +113,7 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 		return nil, problems, nil
 	}
 	l.mayThink = enabledBlocks(tree)
-	secrets, unresolved := resolveSecrets(tree, s)
+	secrets, origins, unresolved := resolveSecrets(tree, s)
 	shape, err := problem.Schema{Raw: schemaconfig.Host}.Check(tree)
 	if err != nil {
 		return nil, nil, err
@@ -116,7 +121,7 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	problems = append(problems, shape...)
 	cfg, more := l.decode(tree, s, append(slices.Clone(unresolved), problems...))
 	problems = append(problems, more...)
-	cfg.secrets = secrets
+	cfg.secrets, cfg.origins = secrets, origins
 	if err := l.readAgents(ctx, cfg, s); err != nil {
 		return nil, nil, err
 	}

@@ -452,6 +452,26 @@ func TestSecrets(t *testing.T) {
 	})
 }
 
+// TestWhereValuesComeFrom is said behind the names of their keys.
+func TestWhereValuesComeFrom(t *testing.T) {
+	file := write(t, `{"extensions":{"api":{"key":"${env:KEY}","keys":["${env:OTHER}"],"host":"h"},"api-2":{"key":"x${env:OTHER}y"}}}`)
+	cfg, _ := load(t, loader(), config.Sources{File: file, Env: []string{"KEY=swordfish", "OTHER=marlin"}})
+	for text, want := range map[string]string{
+		"check extensions.api.key.":    "check extensions.api.key (${env:KEY}).",
+		"extensions.api.keys.0 is odd": "extensions.api.keys.0 (${env:OTHER}) is odd",
+		"extensions.api-2.key":         "extensions.api-2.key (${env:OTHER})",
+		"see extensions.api.host":      "see extensions.api.host",
+		"see extensions.api.keyring":   "see extensions.api.keyring",
+	} {
+		if got := cfg.Trace(text); got != want {
+			t.Errorf("%s becomes %s", text, got)
+		}
+	}
+	if cfg, _ := load(t, loader(), config.Sources{}); cfg.Trace("extensions.api.key") != "extensions.api.key" {
+		t.Error("of nothing something is said")
+	}
+}
+
 // TestSecretsAreHiddenHoweverTheyAreQuoted: what complains about a value quotes it, escapes it, or shows one line of it.
 func TestSecretsAreHiddenHoweverTheyAreQuoted(t *testing.T) {
 	const first, second = `pass"word\\<1>`, "größe\tof it"

@@ -21,18 +21,19 @@ var secretRef = regexp.MustCompile(`\$\$\{|\$\{(?:(env|file):([^}]*)\})?`)
 const maxSecretBytes = 1 << 20
 
 // resolveSecrets replaces the references in every string of the tree, in place. The scrubber hides what it has found.
-func resolveSecrets(tree map[string]any, s Sources) (scrubber, []schema.Problem) {
-	r := resolver{environ: s.Env, base: filepath.Dir(s.File), found: map[string]string{}}
+func resolveSecrets(tree map[string]any, s Sources) (scrubber, origins, []schema.Problem) {
+	r := resolver{environ: s.Env, base: filepath.Dir(s.File), found: map[string]string{}, places: map[string]string{}}
 	for k, v := range tree {
 		tree[k] = r.value(v, k)
 	}
-	return newScrubber(r.found), r.problems
+	return newScrubber(r.found), newOrigins(r.places), r.problems
 }
 
 type resolver struct {
 	environ  []string
 	base     string            // of relative paths: where the configuration file is
 	found    map[string]string // the reference of each secret
+	places   map[string]string // the reference at each key that has one
 	problems []schema.Problem
 }
 
@@ -71,7 +72,7 @@ func (r *resolver) reference(ref string, path []string) string {
 		r.problems = append(r.problems, problem.Errorf(problem.Pointer(path...), "", "%s: %v", ref, err))
 		return ref
 	}
-	r.found[secret] = ref
+	r.found[secret], r.places[strings.Join(path, ".")] = ref, ref
 	return secret
 }
 
