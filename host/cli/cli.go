@@ -20,6 +20,7 @@ import (
 	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/config"
 	"github.com/stagehouse/stagehouse/host/local"
+	"github.com/stagehouse/stagehouse/host/local/brain/model"
 	"github.com/stagehouse/stagehouse/plugin/protocol"
 )
 
@@ -157,7 +158,9 @@ func (p *Program) loader() (config.Loader, error) {
 	if err != nil {
 		return config.Loader{}, fmt.Errorf("encode the starter agents: %w", err)
 	}
-	return config.Loader{BuiltIns: builtIns, Brains: []string{local.BuiltinBrain}, Starters: starters, Check: host.Check}, nil
+	return config.Loader{
+		BuiltIns: builtIns, Brains: []string{local.BuiltinBrain}, Starters: starters, Check: host.Check, BrainProblems: model.Problems,
+	}, nil
 }
 
 // self returns how a person calls this program.

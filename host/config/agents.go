@@ -42,8 +42,8 @@ func (s Sources) Folder() string {
 	return dir
 }
 
-// readAgents reads the agents that are files, and has each of them that is sound declared.
-func (l Loader) readAgents(ctx context.Context, cfg *Config, s Sources) error {
+// readAgents reads the agents that are files, and has each of them that is sound declared. Extensions offer the brains.
+func (l Loader) readAgents(ctx context.Context, cfg *Config, s Sources, brains []schema.BrainInfo) error {
 	if cfg.AgentsDir = s.Folder(); cfg.AgentsDir == "" {
 		return nil
 	}
@@ -64,6 +64,7 @@ func (l Loader) readAgents(ctx context.Context, cfg *Config, s Sources) error {
 	}
 	for _, f := range files {
 		f.Problems = append(f.Problems, l.clashes(cfg, f, files)...)
+		f.Problems = append(f.Problems, l.unfit(f.Declaration, brains, character.Place(f.Name, "/brain"))...)
 		if len(f.Problems) > 0 {
 			cfg.Unsound = append(cfg.Unsound, Unsound{f.Name, f.Problems})
 			continue

@@ -98,6 +98,9 @@ type Loader struct {
 	Brains   []string           // the providers of brains that the runtime has; nil = nobody knows
 	Starters json.RawMessage    // the agents that the runtime has where a configuration has none: files add to them; nil = nobody knows
 	Check    Checker
+	// BrainProblems returns what is wrong with what an agent's brain says, given the brains that extensions offer, with pointers into
+	// it; nil = nobody knows.
+	BrainProblems func(b schema.Brain, offered []schema.BrainInfo) []schema.Problem
 
 	mayThink []string // extensions, of which any may be a brain
 }
@@ -122,16 +125,19 @@ func (l Loader) Load(ctx context.Context, s Sources) (*Config, []schema.Problem,
 	cfg, more := l.decode(tree, s, append(slices.Clone(unresolved), problems...))
 	problems = append(problems, more...)
 	cfg.secrets, cfg.origins = secrets, origins
-	if err := l.readAgents(ctx, cfg, s); err != nil {
-		return nil, nil, err
-	}
-	holders := map[string]string{} // command → the extension that has it
+	offer := &offer{holders: map[string]string{}}
 	for _, e := range cfg.blocks() {
-		found, err := l.checkExtension(ctx, e, holders)
+		found, err := l.checkExtension(ctx, e, offer)
 		if err != nil {
 			return nil, nil, err
 		}
 		problems = append(problems, found...)
+	}
+	for _, d := range cfg.listed {
+		problems = append(problems, l.unfit(d.raw, offer.brains, d.place+"/brain")...)
+	}
+	if err := l.readAgents(ctx, cfg, s, offer.brains); err != nil {
+		return nil, nil, err
 	}
 	problems = slices.DeleteFunc(problems, func(p schema.Problem) bool {
 		return saidAt(p.Pointer, unresolved) // it is about the text of a reference that leads nowhere

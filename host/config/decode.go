@@ -169,6 +169,19 @@ func (l Loader) checkBrain(brain any, at string) (problems []schema.Problem) {
 	return append(problems, problem.Errorf(at, hint, "there is no brain %q", provider))
 }
 
+// unfit returns what is wrong with what the brain of a declared agent, at the place, says to the host and to the brains of extensions.
+func (l Loader) unfit(declared json.RawMessage, brains []schema.BrainInfo, at string) []schema.Problem {
+	var spec struct{ Brain schema.Brain }
+	if l.BrainProblems == nil || len(declared) == 0 || json.Unmarshal(declared, &spec) != nil || spec.Brain.Provider == "" {
+		return nil // the schema of the configuration has said what cannot be read
+	}
+	problems := l.BrainProblems(spec.Brain, brains)
+	for i := range problems {
+		problems[i].Pointer = at + problems[i].Pointer
+	}
+	return problems
+}
+
 // enabledBlocks returns the names of the extensions that run, any of which may be a brain.
 func enabledBlocks(tree map[string]any) []string {
 	blocks, _ := tree["extensions"].(map[string]any)

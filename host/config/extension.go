@@ -30,9 +30,15 @@ func kind(name string) string {
 	return "extension"
 }
 
+// offer is what extensions offer to agents.
+type offer struct {
+	holders map[string]string // command → the extension that has it
+	brains  []schema.BrainInfo
+}
+
 // checkExtension asks the extension for its JSON Schema and for what it thinks of its block, and holds the block against
-// both. Its commands are added to holders, which says which extension has a command.
-func (l Loader) checkExtension(ctx context.Context, e *Extension, holders map[string]string) ([]schema.Problem, error) {
+// both. What it offers is added to the offer.
+func (l Loader) checkExtension(ctx context.Context, e *Extension, offer *offer) ([]schema.Problem, error) {
 	place := at(e.Name)
 	result, err := l.Check(ctx, *e)
 	var absent *attach.AbsentError
@@ -68,8 +74,8 @@ func (l Loader) checkExtension(ctx context.Context, e *Extension, holders map[st
 			problems = append(problems, p)
 		}
 	}
-	problems = append(problems, e.checkCommands(result.Description.Commands, holders)...)
-	problems = append(problems, e.checkBrain(result.Description.Brain)...)
+	problems = append(problems, e.checkCommands(result.Description.Commands, offer.holders)...)
+	problems = append(problems, e.checkBrain(result.Description.Brain, offer)...)
 	return append(problems, e.missingGrants(result.Description.Requires)...), nil
 }
 
@@ -112,9 +118,15 @@ func (e *Extension) checkCommands(commands []schema.Command, holders map[string]
 	return problems
 }
 
-// checkBrain returns a warning if the extension is a brain and the block does not grant it to be one.
-func (e *Extension) checkBrain(b *schema.BrainInfo) []schema.Problem {
-	if !e.Enabled || b == nil || e.Grants == nil || slices.Contains(e.Grants, schema.GrantBrain) {
+// checkBrain adds the brain of the extension to the offer, or returns a warning if the block does not grant it to be one.
+func (e *Extension) checkBrain(b *schema.BrainInfo, offer *offer) []schema.Problem {
+	if !e.Enabled || b == nil {
+		return nil
+	}
+	if e.Grants == nil || slices.Contains(e.Grants, schema.GrantBrain) {
+		offered := *b
+		offered.Provider = e.Name
+		offer.brains = append(offer.brains, offered)
 		return nil
 	}
 	return []schema.Problem{{
