@@ -74,6 +74,8 @@ func (p *performance) prepare(ctx context.Context) (brain.Turn, error) {
 		Agent: a, Principal: run.Principal, Message: p.turn.Message, History: history, Context: p.turn.Context, Now: now,
 		Memory:   recall{p.store, p.memory, run.AgentID, run.Principal, p.now},
 		Commands: p.extensionCommands(),
+		Others:   p.others(),
+		AskedBy:  p.turn.AskedBy,
 		Policy:   p.policy,
 	}, nil
 }

@@ -18,10 +18,11 @@ type scheduler struct {
 	byRun    map[string]*Turn // accepted and not over
 	queues   map[int64]*queue // of conversations that have a turn waiting or at work
 	ready    []*queue         // those with a turn waiting and none at work, in the order in which they became so
-	running  int
-	perAgent map[string]int // accepted and not over
-	atWork   map[string]int // agent → brains at work
-	changed  chan struct{}  // closed and replaced whenever a turn is over or let go of
+	running  int              // turns at work that do not rest
+	back     []chan struct{}  // turns that have rested and wait for a place, each closed when there is one
+	perAgent map[string]int   // accepted and not over
+	atWork   map[string]int   // agent → brains at work
+	changed  chan struct{}    // closed and replaced whenever a turn is over or let go of
 }
 
 type queue struct {
@@ -73,8 +74,13 @@ func (ts *scheduler) add(t *Turn) {
 	ts.dispatch()
 }
 
-// dispatch puts turns to work while there is room. The lock is held.
+// dispatch puts turns to work while there is room, those first that were at work before. The lock is held.
 func (ts *scheduler) dispatch() {
+	for ts.running < ts.maxRunning && len(ts.back) > 0 {
+		close(ts.back[0])
+		ts.back = slices.Delete(ts.back, 0, 1)
+		ts.running++
+	}
 	for ts.running < ts.maxRunning && len(ts.ready) > 0 {
 		q := ts.ready[0]
 		ts.ready = slices.Delete(ts.ready, 0, 1)
@@ -87,6 +93,31 @@ func (ts *scheduler) dispatch() {
 			defer ts.letGo(t, q)
 			ts.work(t)
 		}()
+	}
+}
+
+// rest gives up the place of a turn that is at work until wait returns and there is a place again; after the end of ctx it goes on
+// without one, as it is about to end.
+func (ts *scheduler) rest(ctx context.Context, wait func()) {
+	ts.mu.Lock()
+	ts.running--
+	ts.dispatch()
+	ts.mu.Unlock()
+	wait()
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	place := make(chan struct{})
+	ts.back = append(ts.back, place)
+	ts.dispatch()
+	ts.mu.Unlock()
+	select {
+	case <-place:
+	case <-ctx.Done():
+	}
+	ts.mu.Lock()
+	if i := slices.Index(ts.back, place); i >= 0 {
+		ts.back = slices.Delete(ts.back, i, i+1)
+		ts.running++
 	}
 }
 
@@ -160,7 +191,7 @@ func (ts *scheduler) unfinished(agentID string) int {
 func (ts *scheduler) released(ctx context.Context, agentID string) bool {
 	return ts.await(ctx, func() bool {
 		if agentID == "" {
-			return ts.running == 0
+			return len(ts.atWork) == 0
 		}
 		return ts.atWork[agentID] == 0
 	})
@@ -168,7 +199,7 @@ func (ts *scheduler) released(ctx context.Context, agentID string) bool {
 
 // drained waits until every accepted turn is over.
 func (ts *scheduler) drained(ctx context.Context) bool {
-	return ts.await(ctx, func() bool { return len(ts.byRun) == 0 && ts.running == 0 })
+	return ts.await(ctx, func() bool { return len(ts.byRun) == 0 && len(ts.atWork) == 0 })
 }
 
 func (ts *scheduler) await(ctx context.Context, done func() bool) bool {

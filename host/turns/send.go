@@ -86,6 +86,9 @@ type intake struct {
 	scopes    []schema.Scope
 	fresh     bool // the conversation's id is one that we have just given
 	route     *schema.RouteDecision
+
+	asker *Turn       // within which it is asked; nil = it was sent
+	begun func(*Turn) // is told of the turn when it is accepted; nil = nobody is
 }
 
 // mayBegin reports whether the message may begin a conversation of its id.
@@ -102,7 +105,11 @@ func (s *Chat) accept(ctx context.Context, r schema.SendRequest) (schema.Accepte
 	if a, ok, err := once.Earlier[schema.Accepted](ctx, s.once); ok {
 		return a, err
 	}
-	in := intake{SendRequest: r, principal: caller.Principal, scopes: caller.Scopes}
+	return s.admit(ctx, intake{SendRequest: r, principal: caller.Principal, scopes: caller.Scopes})
+}
+
+// admit makes the turn durable and queues it.
+func (s *Chat) admit(ctx context.Context, in intake) (schema.Accepted, error) {
 	if err := s.complete(ctx, &in); err != nil {
 		s.once.Failure(ctx, err)
 		return schema.Accepted{}, err
@@ -168,7 +175,12 @@ func (s *Chat) ownConversation(ctx context.Context, principal, id string) (key i
 // take writes the message, the run and the event, and queues the turn when they are durable.
 func (s *Chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, error) {
 	var none schema.Accepted
-	if s.closing.Load() {
+	switch {
+	case in.asker != nil: // which is to be finished, whatever it takes
+		if _, err := runAt(tx, in.asker.Run.ID, schema.RunRunning); err != nil {
+			return none, err
+		}
+	case s.closing.Load():
 		return none, fault.Closing()
 	}
 	a, err := tx.Agent(in.AgentID)
@@ -210,7 +222,14 @@ func (s *Chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, 
 	}
 	tx.OnCommit(func() {
 		ctx, end := context.WithCancel(s.lifetime)
-		s.turns.add(&Turn{Run: run, Message: m, Context: in.Context, Scopes: in.scopes, chat: s, conversation: key, ctx: ctx, end: end})
+		t := &Turn{Run: run, Message: m, Context: in.Context, Scopes: in.scopes, chat: s, conversation: key, ctx: ctx, end: end}
+		if in.asker != nil {
+			t.AskedBy, t.Depth = in.asker.Run.AgentID, in.asker.Depth+1
+		}
+		if in.begun != nil {
+			in.begun(t)
+		}
+		s.turns.add(t)
 	})
 	return schema.Accepted{
 		RunID: run.ID, ConversationID: in.ConversationID, AgentID: in.AgentID, Message: m, Route: in.route, Position: ahead, Since: since,
@@ -227,7 +246,7 @@ func (s *Chat) place(tx store.Tx, in intake) (key int64, ahead int, err error) {
 		}
 		now := s.now()
 		key, err = tx.InsertConversation(schema.ConversationSummary{
-			ID: in.ConversationID, Principal: in.principal, Title: title(in.Message), AgentID: in.AgentID, CreatedAt: now, UpdatedAt: now,
+			ID: in.ConversationID, Principal: in.principal, Title: in.title(), AgentID: in.AgentID, CreatedAt: now, UpdatedAt: now,
 		})
 		return key, 0, err
 	}
@@ -260,7 +279,7 @@ func (s *Chat) takeUp(tx store.Tx, key int64, c schema.ConversationSummary, in i
 	before := c
 	c.AgentID, c.Archived = in.AgentID, false
 	if c.MessageCount == 0 && c.Title == "" {
-		c.Title = title(in.Message)
+		c.Title = in.title()
 	}
 	if c == before {
 		return nil
@@ -276,6 +295,14 @@ func (s *Chat) cancelFor(tx store.Tx, id, reason string) error {
 		_, err = s.endRun(tx, run, schema.RunCancelled, reason, "")
 	}
 	return err
+}
+
+// title is what a conversation is called that begins with the message.
+func (in intake) title() string {
+	if in.asker != nil {
+		return title(in.asker.Run.AgentID + " asks " + in.AgentID + ": " + in.Message)
+	}
+	return title(in.Message)
 }
 
 // title returns the beginning of a message on one line.

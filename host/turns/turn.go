@@ -26,6 +26,8 @@ type Turn struct {
 	Message schema.Message // what was said
 	Context schema.Object  // what the sender gave along
 	Scopes  []schema.Scope // what the sender may do
+	AskedBy string         // agent that asks, within a turn of its own; "" = it was sent
+	Depth   int            // how many agents have asked each other before it; 0 = it was sent
 
 	chat         *Chat
 	conversation int64           // key
@@ -38,6 +40,8 @@ type Turn struct {
 
 	keeping sync.Mutex // of rec
 	rec     *recorder
+
+	asking sync.Mutex // held by one Ask at a time
 }
 
 // Tell shows an event of the run, durably and in its place. It does not wait for the disk: its error may be that of an earlier

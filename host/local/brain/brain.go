@@ -38,6 +38,8 @@ type Turn struct {
 	Now       time.Time
 	Memory    Memory
 	Commands  Commands // what extensions let the agent do; nil = nothing
+	Others    Others   // agents that it may ask; nil = none
+	AskedBy   string   // agent that wrote the message; "" = the principal did
 	Policy    MemoryPolicy
 }
 
@@ -91,6 +93,16 @@ type Commands interface {
 	// Run carries a command out, and shows it as an action whose result is what came of it, or {"error": {"code", "message"}}:
 	// the brain yields no step for it. The error is a *schema.Error whose text is fit to be shown, or says that the turn is over.
 	Run(ctx context.Context, name string, input schema.Object) (schema.Object, error)
+}
+
+// Others is the agents beside this one, on behalf of the principal of the turn. Methods are safe for concurrent use.
+type Others interface {
+	// List returns those that run, ordered by id, at most schema.MaxPageSize.
+	List(ctx context.Context) ([]schema.Agent, error)
+	// Ask says something to one of them and returns its run, completed, with its reply. The two have a conversation of their own about
+	// each conversation of the principal's. An agent that is asked may ask another one, up to a bound. The error is a
+	// *schema.Error whose text is fit to be shown, or says that the turn is over.
+	Ask(ctx context.Context, agentID, message string) (schema.Run, error)
 }
 
 // Step is one thing that a brain does: exactly one field is set.

@@ -70,7 +70,9 @@ func understand(t brain.Turn) understanding {
 	u.strip(t)
 	u.about, u.said = telling(u.text)
 	u.skill = aboutSkill(t.Agent.Skills, u.text, t.Context)
-	u.facts = facts.In(u.text)
+	if t.AskedBy == "" { // what another agent writes is not about the person
+		u.facts = facts.In(u.text)
+	}
 	lower := strings.ToLower(strings.ReplaceAll(u.text, "’", "'"))
 	u.list = listRE.MatchString(lower)
 	u.intent = u.intentOf(lower)

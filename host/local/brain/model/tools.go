@@ -5,14 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/local/mood"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// maxOutputBytes bounds what a model is told of the result of a tool.
-const maxOutputBytes = 16 << 10
+const (
+	maxOutputBytes = 16 << 10 // of the result of a tool that a model is told
+	maxNamed       = 50       // other agents that it is told of
+	maxAboutBytes  = 200      // of what it is told of each
+)
 
 // tool is something that the model may have done. run returns what the model is told; an error that is a *schema.Error is told to
 // the model, too, and any other one ends the turn.
@@ -29,6 +34,9 @@ const (
 	recallSchema = `{"type":"object","required":["query"],"additionalProperties":false,"properties":{
 		"query":{"type":"string","minLength":1,"maxLength":1000,"description":"What it is about, in a few words"},
 		"limit":{"type":"integer","minimum":1,"maximum":20}}}`
+	askSchema = `{"type":"object","required":["agent","message"],"additionalProperties":false,"properties":{
+		"agent":{"type":"string","minLength":1,"description":"The id of the agent"},
+		"message":{"type":"string","minLength":1,"maxLength":16000,"description":"The question, with all that is needed to understand it"}}}`
 	feelSchema = `{"type":"object","required":["emotion","valence","arousal"],"additionalProperties":false,"properties":{
 		"emotion":{"type":"string","minLength":1,"maxLength":40,"description":"One word, such as curious"},
 		"valence":{"type":"number","minimum":-1,"maximum":1,"description":"Unpleasant to pleasant"},
@@ -42,6 +50,9 @@ func (t *turn) gatherTools() error {
 	if t.settings.Tools == nil || *t.settings.Tools {
 		t.offer("memory_store", "Remembers a fact about the person, or for later, beyond this conversation.", storeSchema, t.toolStore)
 		t.offer("memory_recall", "Looks up what you remember about something.", recallSchema, t.toolRecall)
+		if err := t.offerOthers(); err != nil {
+			return err
+		}
 		if err := t.offerCommands(); err != nil {
 			return err
 		}
@@ -56,6 +67,24 @@ func (t *turn) offer(name, description, input string, run func(schema.Object) (a
 	x := tool{schema.Tool{Name: name, Description: description, InputSchema: json.RawMessage(input)}, run}
 	t.does[name] = x
 	t.tools = append(t.tools, x.Tool)
+}
+
+// offerOthers lets the agent ask others.
+func (t *turn) offerOthers() error {
+	if t.Others == nil {
+		return nil
+	}
+	all, err := t.Others.List(t.ctx)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	who := make([]string, 0, maxNamed)
+	for _, a := range all[:min(len(all), maxNamed)] {
+		about := strings.Join(append(slices.Clone(a.Skills), a.Description), ", ")
+		who = append(who, fmt.Sprintf("%s (%s)", a.ID, clipped(strings.Trim(about, ", "), maxAboutBytes)))
+	}
+	t.offer("agent_ask", "Asks another agent and returns its answer. There are: "+strings.Join(who, "; ")+".", askSchema, t.toolAsk)
+	return nil
 }
 
 // offerCommands lets the agent have the commands of extensions carried out.
@@ -173,6 +202,31 @@ func (t *turn) toolRecall(input schema.Object) (any, error) {
 		return nil, err
 	}
 	return schema.Object{"found": found}, nil
+}
+
+func (t *turn) toolAsk(input schema.Object) (any, error) {
+	var in struct{ Agent, Message string }
+	if err := decoded(input, &in); err != nil {
+		return nil, err
+	}
+	run, err := t.Others.Ask(t.ctx, in.Agent, in.Message)
+	if t.ctx.Err() != nil {
+		return nil, context.Cause(t.ctx)
+	}
+	var told *schema.Error
+	result := schema.Object{"runId": run.ID}
+	switch {
+	case errors.As(err, &told):
+		result["error"] = map[string]any{"code": string(told.Code), "message": told.Message}
+	case err != nil:
+		return nil, err
+	default:
+		result["reply"] = run.Reply.Content
+	}
+	if over := t.do(brain.Step{Action: &brain.Action{Name: "agent.ask", Input: input, Result: result}}); over != nil {
+		return nil, over
+	}
+	return result, err
 }
 
 func (t *turn) toolFeel(input schema.Object) (any, error) {
