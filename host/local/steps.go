@@ -30,6 +30,8 @@ func (p *performance) take(s brain.Step) (reply string, err error) {
 		return "", p.turn.Delta(s.Delta)
 	case s.Usage != nil:
 		return "", p.use(*s.Usage)
+	case s.Summary != nil:
+		return "", p.turn.Summarise(s.Summary.Text, s.Summary.UpTo)
 	case s.Reply != "":
 		return s.Reply, nil
 	}

@@ -66,12 +66,16 @@ func (p *performance) prepare(ctx context.Context) (brain.Turn, error) {
 		return brain.Turn{}, fault.NotFound("agent", run.AgentID)
 	}
 	p.feels, p.policy = a.Emotion, p.registry.policy(run.AgentID)
+	summary, err := p.turn.Summary(ctx)
+	if err != nil {
+		return brain.Turn{}, err
+	}
 	history, err := p.turn.History(ctx)
 	if err != nil {
 		return brain.Turn{}, err
 	}
 	return brain.Turn{
-		Agent: a, Principal: run.Principal, Message: p.turn.Message, History: history, Context: p.turn.Context, Now: now,
+		Agent: a, Principal: run.Principal, Message: p.turn.Message, Summary: summary, History: history, Context: p.turn.Context, Now: now,
 		Memory:   recall{p.store, p.memory, run.AgentID, run.Principal, p.now},
 		Commands: p.extensionCommands(),
 		Others:   p.others(),

@@ -56,6 +56,9 @@ type Tx interface {
 	// UpdateConversation changes the title, the agent and whether it is archived, counts the change in its revision, and makes
 	// the conversation the last changed, at c.UpdatedAt.
 	UpdateConversation(conversation int64, c schema.ConversationSummary) error
+	// PutSummary keeps what was said in a conversation up to a message, in short, in the place of what was kept so before, and
+	// changes nothing else of it. ErrNotFound
+	PutSummary(conversation int64, s Summary) error
 	DeleteConversation(conversation int64) error      // with its messages and runs, none of which may be unfinished
 	InsertRun(conversation int64, r schema.Run) error // ErrExists
 	UpdateRun(r schema.Run) error                     // status, reason, error, reply and times
@@ -101,6 +104,8 @@ type Reader interface {
 	MessagesAfter(conversation, after int64, limit int) ([]schema.Message, int64, error)
 	// MessageNumber returns the number of a message of the conversation.
 	MessageNumber(conversation int64, id string) (int64, error)
+	// Summary returns what was kept by PutSummary; zero if that was nothing.
+	Summary(conversation int64) (Summary, error)
 
 	Message(id string) (schema.Message, error)
 
@@ -143,6 +148,12 @@ type Agent struct {
 	EmotionAt    time.Time // zero = it never felt anything
 	Desired      bool      // whether it should run when the host does
 	Declaration  []byte    // that was last merged, as JSON; nil = it is not declared. schema.Agent.Declared says which when it is read
+}
+
+// Summary is what was said in a conversation up to a message, in short.
+type Summary struct {
+	Text string
+	UpTo int64 // number of the last message that it is of
 }
 
 // Viewer is who looks: what belongs to nobody else, or to anybody at all.

@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	historyMessages = 50      // that work is given
-	maxErrorBytes   = 1 << 10 // of the text of a failed run
+	// MaxHistory is how many messages work is given at most.
+	MaxHistory = 200
+
+	maxErrorBytes = 1 << 10 // of the text of a failed run
 )
 
 // Turn is a run that is accepted and not over, as its work has it. Its methods are safe for concurrent use, until the work
@@ -84,15 +86,46 @@ func (t *Turn) Append(tx store.Tx, typ schema.EventType, payload any) error {
 	return err
 }
 
-// History returns the newest part of what was said before this turn in its conversation, oldest first: everything but its own
-// message and those that wait behind it.
+// History returns the newest part of what was said before this turn in its conversation, after what is summarised, oldest first:
+// everything but its own message and those that wait behind it.
 func (t *Turn) History(ctx context.Context) (history []schema.Message, err error) {
 	err = t.chat.store.View(ctx, func(r store.Reader) error {
-		page, _, err := r.Messages(t.conversation, 0, historyMessages+t.chat.maxWaiting+1)
+		sum, err := r.Summary(t.conversation)
+		if err != nil {
+			return err
+		}
+		most := MaxHistory + t.chat.maxWaiting + 1
+		page, first, err := r.Messages(t.conversation, 0, most)
+		if err == nil && first <= sum.UpTo && len(page) > 0 { // everything behind the summary is in the page
+			page, _, err = r.MessagesAfter(t.conversation, sum.UpTo, most)
+		}
 		history = before(page, t.Message.ID)
 		return err
 	})
 	return history, fault.Conceal("read conversation", err)
+}
+
+// Summary returns what was said before History, as Summarise has kept it; "" = there is nothing.
+func (t *Turn) Summary(ctx context.Context) (text string, err error) {
+	err = t.chat.store.View(ctx, func(r store.Reader) error {
+		sum, err := r.Summary(t.conversation)
+		text = sum.Text
+		return err
+	})
+	return text, fault.Conceal("read summary", err)
+}
+
+// Summarise keeps what was said up to a message of History, in short, together with what the summary before was of: later turns of the
+// conversation have it in the place of that. Like all that a turn keeps, it is durable in its order.
+func (t *Turn) Summarise(text, upTo string) error {
+	text = clip(valid(text), schema.MaxMessageBytes)
+	return t.Keep(func(tx store.Tx) error {
+		number, err := tx.MessageNumber(t.conversation, upTo)
+		if err != nil {
+			return fmt.Errorf("find message %s: %w", upTo, err)
+		}
+		return tx.PutSummary(t.conversation, store.Summary{Text: text, UpTo: number})
+	})
 }
 
 // before returns what was said before a message.
@@ -106,7 +139,7 @@ func before(page []schema.Message, id string) []schema.Message {
 			history = append(history, m)
 		}
 	}
-	return history[max(0, len(history)-historyMessages):]
+	return history[max(0, len(history)-MaxHistory):]
 }
 
 // perform does the work of one turn, from started to its terminal event.

@@ -33,7 +33,8 @@ type Turn struct {
 	Agent     schema.Agent     // as it is now
 	Principal string           // who is talking
 	Message   schema.Message   // what was said
-	History   []schema.Message // what was said before in this conversation, oldest first; the newest part of it
+	Summary   string           // of what was said before History, as a brain has kept it; "" = there is none
+	History   []schema.Message // what was said before in this conversation, oldest first, behind Summary; at most turns.MaxHistory of it
 	Context   schema.Object    // what the sender gave along
 	Now       time.Time
 	Memory    Memory
@@ -112,7 +113,14 @@ type Step struct {
 	Action  *Action         // what it did, or has the runtime do
 	Delta   string          // the next piece of the reply
 	Reply   string          // the whole reply: the concatenation of the deltas, if there were any
+	Summary *Summary        // what was said in the conversation up to a message, in short, to be kept in its place
 	Usage   *Usage          // what a model has used for the turn by now, since the last such step; it is kept even if the turn is over
+}
+
+// Summary is what was said in a conversation up to a message: what Turn.Summary was of, and what came behind it.
+type Summary struct {
+	Text string
+	UpTo string // id of the last message that it is of, one of Turn.History
 }
 
 // Usage is what a model has used, as its provider counts it.

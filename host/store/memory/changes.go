@@ -85,6 +85,18 @@ func (t *tx) UpdateConversation(key int64, to schema.ConversationSummary) error 
 	return t.touch(key, to.UpdatedAt, func(c *conversation) { c.Title, c.AgentID, c.Archived = to.Title, to.AgentID, to.Archived })
 }
 
+// PutSummary keeps what was said, in short.
+func (t *tx) PutSummary(key int64, s store.Summary) error {
+	before, ok := t.conversations[key]
+	if !ok {
+		return store.ErrNotFound
+	}
+	c := *before
+	c.summary = s
+	set(t, t.conversations, key, &c)
+	return nil
+}
+
 // InsertMessage appends a message to a conversation.
 func (t *tx) InsertMessage(key int64, m schema.Message) error {
 	if _, ok := t.messages[m.ID]; ok {

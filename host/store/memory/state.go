@@ -43,6 +43,7 @@ type (
 		key      int64
 		changed  int64
 		messages []message // in the order of their numbers
+		summary  store.Summary
 	}
 	message struct {
 		schema.Message
@@ -179,6 +180,15 @@ func (s *state) MessagesAfter(key, after int64, limit int) (page []schema.Messag
 		page, last = append(page, m.Message), m.number
 	}
 	return page, last, nil
+}
+
+// Summary returns what was said, in short.
+func (s *state) Summary(key int64) (store.Summary, error) {
+	c, ok := s.conversations[key]
+	if !ok {
+		return store.Summary{}, store.ErrNotFound
+	}
+	return c.summary, nil
 }
 
 func byNumber(m message, n int64) int { return cmp.Compare(m.number, n) }

@@ -104,6 +104,11 @@ func (t *tx) UpdateConversation(conversation int64, c schema.ConversationSummary
 		updated_at = ? WHERE key = ?`, c.Title, c.AgentID, c.Archived, nanos(c.UpdatedAt), conversation)
 }
 
+// PutSummary keeps what was said, in short.
+func (t *tx) PutSummary(conversation int64, s store.Summary) error {
+	return t.execOne(`UPDATE conversations SET summary = ?, summary_to = ? WHERE key = ?`, s.Text, s.UpTo, conversation)
+}
+
 // DeleteConversation deletes a conversation with everything that refers to it.
 func (t *tx) DeleteConversation(conversation int64) error {
 	if err := t.unindex(conversation); err != nil {
@@ -187,6 +192,12 @@ func (s *session) MessagesAfter(conversation, after int64, limit int) ([]schema.
 func (s *session) MessageNumber(conversation int64, id string) (number int64, err error) {
 	err = s.row(`SELECT number FROM messages WHERE id = ? AND conversation = ?`, []any{id, conversation}, &number)
 	return number, err
+}
+
+// Summary returns what was said, in short.
+func (s *session) Summary(conversation int64) (out store.Summary, err error) {
+	err = s.row(`SELECT summary, summary_to FROM conversations WHERE key = ?`, []any{conversation}, &out.Text, &out.UpTo)
+	return out, err
 }
 
 // messages returns what is found, and the number of the last row.

@@ -85,6 +85,42 @@ func conversationIsKeptWhole(t *testing.T, s store.Store) {
 	})
 }
 
+// summaryOfAConversation is kept, replaced, and gone with it; nothing else of the conversation changes.
+func summaryOfAConversation(t *testing.T, s store.Store) {
+	var key int64
+	update(t, s, func(tx store.Tx) (err error) {
+		key, err = tx.InsertConversation(schema.ConversationSummary{ID: "c", Principal: "alice", AgentID: "nyx"})
+		return errors.Join(err, tx.InsertMessage(key, schema.Message{ID: "m1"}))
+	})
+	var before schema.ConversationSummary
+	want := func(want store.Summary) {
+		t.Helper()
+		view(t, s, func(r store.Reader) error {
+			got, err := r.Summary(key)
+			_, c, gone := r.ConversationOf(store.Viewer{Principal: "alice"}, "c")
+			if before.ID == "" {
+				before = c
+			}
+			if got != want || c != before {
+				t.Errorf("the summary is %+v, want %+v; the conversation %+v, want %+v", got, want, c, before)
+			}
+			return errors.Join(err, gone)
+		})
+	}
+	want(store.Summary{})
+	for _, sum := range []store.Summary{{Text: "hello ☃", UpTo: 1}, {Text: "hello again", UpTo: 7}} {
+		update(t, s, func(tx store.Tx) error { return tx.PutSummary(key, sum) })
+		want(sum)
+	}
+	update(t, s, func(tx store.Tx) error { return tx.DeleteConversation(key) })
+	if err := s.Update(t.Context(), func(tx store.Tx) error { return tx.PutSummary(key, store.Summary{Text: "x"}) }); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("of a conversation that is gone: %v", err)
+	}
+	if err := s.View(t.Context(), func(r store.Reader) error { _, err := r.Summary(key); return err }); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("of a conversation that is gone: %v", err)
+	}
+}
+
 func conversationsOfOneID(t *testing.T, s store.Store) {
 	update(t, s, func(tx store.Tx) error {
 		for i, who := range []string{"alice", "bob", "carol"} {

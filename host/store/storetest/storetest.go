@@ -24,6 +24,7 @@ func TestStore(t *testing.T, open func(t *testing.T) store.Store) {
 		{"agent is kept whole", agentIsKeptWhole},
 		{"conversation is kept whole", conversationIsKeptWhole},
 		{"conversations of one id", conversationsOfOneID},
+		{"summary of a conversation", summaryOfAConversation},
 		{"oldest event since", oldestEventSince},
 		{"events are evicted from the beginning only", eventsAreEvictedFromTheBeginningOnly},
 		{"said", said},

@@ -25,8 +25,12 @@ func (t *turn) gatherContext() error {
 	}
 	circumstances := t.circumstances()
 	left -= tokensOf(memories) + tokensOf(circumstances)
-	t.system = joined(identity, memories, circumstances)
-	t.messages = append(t.history(max(left, 0)), message)
+	history, err := t.history(max(left, 0))
+	if err != nil {
+		return err
+	}
+	t.system = joined(identity, memories, t.summary(), circumstances)
+	t.messages = append(history, message)
 	return nil
 }
 
@@ -108,15 +112,6 @@ func (t *turn) remembered(m schema.MemoryItem) string {
 		from = ", told by somebody else"
 	}
 	return fmt.Sprintf("%s (%s%s)", strings.Join(strings.Fields(m.Content), " "), m.CreatedAt.UTC().Format("2 January 2006"), from)
-}
-
-// history is what was said before, as far back as fits into so many tokens.
-func (t *turn) history(tokens int) []schema.ThinkMessage {
-	all := make([]schema.ThinkMessage, len(t.History))
-	for i, m := range t.History {
-		all[i] = t.earlier(m)
-	}
-	return all[fitting(all, tokens):]
 }
 
 // fitting returns from where on the messages fit into so many tokens.

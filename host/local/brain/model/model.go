@@ -117,6 +117,7 @@ type turn struct {
 
 	at       int // in chain: who thinks
 	steps    int // of models
+	asides   int // questions beside them
 	budget   int // tokens of the context
 	system   string
 	tools    []schema.Tool
@@ -160,7 +161,7 @@ func (t *turn) say(piece string) error {
 
 // think does the whole of a turn.
 func (t *turn) think() error {
-	if t.settings.DryRun || t.Dry() {
+	if t.dry() {
 		return t.rehearse()
 	}
 	if err := t.hear(); err != nil {

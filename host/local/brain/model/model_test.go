@@ -114,12 +114,13 @@ func asked(message string) brain.Turn {
 
 // outcome is what a turn has come to.
 type outcome struct {
-	reply    string
-	thoughts []string
-	actions  []brain.Action
-	feelings []string
-	usage    int
-	err      error
+	reply     string
+	thoughts  []string
+	actions   []brain.Action
+	feelings  []string
+	summaries []brain.Summary
+	usage     int
+	err       error
 }
 
 func run(t *testing.T, x *troupe, b schema.Brain, in brain.Turn) (o outcome) {
@@ -151,6 +152,9 @@ func watch(t *testing.T, m *Brain, in brain.Turn) (o outcome) {
 		}
 		if s.Usage != nil {
 			o.usage++
+		}
+		if s.Summary != nil {
+			o.summaries = append(o.summaries, *s.Summary)
 		}
 	}
 	return o
@@ -334,10 +338,12 @@ func TestTheContextFitsTheBudget(t *testing.T) {
 		in.History = append(in.History, schema.Message{Role: schema.RoleUser, Content: fmt.Sprintf("%03d %s", i, strings.Repeat("word ", 20))})
 		in.Memory = append(in.Memory.(past), schema.MemoryItem{Content: strings.Repeat("memory ", 30)})
 	}
-	x := &troupe{plays: map[string][]play{"a": {fails(schema.CodeTooLarge), says("Yes.")}}}
-	if o := run(t, x, schema.Brain{Provider: "a", Options: schema.Object{"contextTokens": 2000}}, in); o.err != nil || o.reply != "Yes." {
+	x := &troupe{plays: map[string][]play{"a": {fails(schema.CodeRateLimited), fails(schema.CodeTooLarge), says("Yes.")}}}
+	o := run(t, x, schema.Brain{Provider: "a", Options: schema.Object{"contextTokens": 2000}}, in)
+	if o.err != nil || o.reply != "Yes." || len(o.summaries) > 0 || !slices.Contains(o.thoughts, "I could not: it is rate_limited. I leave it out.") {
 		t.Fatalf("the turn is %+v", o)
 	}
+	x.asked = x.asked[1:] // which was for a summary
 	total := tokensOf(x.asked[0].System) + tokensOfTools(x.asked[0].Tools)
 	for _, m := range x.asked[0].Messages {
 		total += tokensOfMessage(m)
@@ -348,6 +354,48 @@ func TestTheContextFitsTheBudget(t *testing.T) {
 	}
 	if less := len(x.asked[1].Messages); less >= n || less < 2 {
 		t.Errorf("after the model had refused %d messages it is given %d", n, less)
+	}
+}
+
+// TestTheOldestIsSummarised: once for many messages, with what is summarised already; the model sees it in their place.
+func TestTheOldestIsSummarised(t *testing.T) {
+	in := asked("And now?")
+	in.Summary = "They have met."
+	for i := range 100 {
+		in.History = append(in.History, schema.Message{ID: fmt.Sprint("m", i), Role: schema.RoleUser, Content: fmt.Sprintf("%03d %s", i, strings.Repeat("word ", 20))})
+	}
+	minutes := says("They have met, and said ", "much.")
+	minutes.events = append([]schema.ThinkEvent{{Thought: "What did they say?"}}, minutes.events...)
+	x := &troupe{plays: map[string][]play{"a": {fails(schema.CodeUnavailable, "They ha"), minutes, says("Yes.")}}}
+	o := run(t, x, schema.Brain{Provider: "a", Options: schema.Object{"contextTokens": 2000}}, in)
+	if o.err != nil || o.reply != "Yes." || len(o.summaries) != 1 || o.summaries[0].Text != "They have met, and said much." || o.usage != 2 {
+		t.Fatalf("the turn is %+v", o)
+	}
+	aside, told := x.asked[1], x.asked[2]
+	if x.asked[0].ID == aside.ID || aside.ID == told.ID || len(aside.Tools) > 0 || aside.MaxTokens == 0 {
+		t.Errorf("the summary is asked for by %+v", aside)
+	}
+	first := told.Messages[0].Text[:3]
+	last, next := o.summaries[0].UpTo, "m"+strings.TrimLeft(first, "0")
+	if at := slices.IndexFunc(in.History, func(m schema.Message) bool { return m.ID == last }); at < 50 || in.History[at+1].ID != next {
+		t.Errorf("the summary is of all up to %s, and the context begins with %s", last, next)
+	}
+	if !strings.Contains(told.System, o.summaries[0].Text) || !strings.Contains(aside.Messages[0].Text, "The minutes so far:\nThey have met.") || !strings.Contains(aside.Messages[0].Text, "person: 000 word") {
+		t.Errorf("the model is told %s, and asked to sum up %.200s", told.System, aside.Messages[0].Text)
+	}
+
+	in.History = nil // of short messages, as many as there are
+	for i := range manyMessages {
+		in.History = append(in.History, schema.Message{ID: fmt.Sprint("s", i), Role: schema.RoleUser, Content: "hm"})
+	}
+	x = &troupe{plays: map[string][]play{"a": {minutes, says("Yes.")}}}
+	if o := run(t, x, schema.Brain{Provider: "a"}, in); len(o.summaries) != 1 || o.summaries[0].UpTo != fmt.Sprint("s", manyMessages/2-1) {
+		t.Errorf("the turn is %+v", o)
+	}
+	in.History = in.History[1:]
+	x = &troupe{plays: map[string][]play{"a": {says("Yes.")}}}
+	if o := run(t, x, schema.Brain{Provider: "a"}, in); len(o.summaries) != 0 || len(x.asked[0].Messages) != manyMessages || !strings.Contains(x.asked[0].System, in.Summary) {
+		t.Errorf("the turn is %+v", o)
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
+// dry reports whether nobody is to be asked.
+func (t *turn) dry() bool { return t.settings.DryRun || t.Dry() }
+
 // rehearse says what would be asked, of whom, and what about that would cost, and asks nobody.
 func (t *turn) rehearse() error {
 	c := t.chain[t.at]

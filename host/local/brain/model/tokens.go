@@ -6,8 +6,10 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// perMessage is what a message takes beside its text.
-const perMessage = 4
+const (
+	perMessage    = 4 // tokens that a message takes beside its text
+	bytesPerToken = 4 // of English text
+)
 
 // tokensOf estimates how many tokens a text has, on the safe side for the tokenizers of today: a token for four ASCII characters,
 // which is what English text has on average, and one for each other character, which holds for Chinese and overestimates most
