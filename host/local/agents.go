@@ -69,9 +69,12 @@ func (s agents) change(tx store.Tx, id string, p schema.AgentPatch, patched brai
 	if err != nil {
 		return a, err
 	}
-	before := a.Revision
+	before := a
 	a, err = roster.Patch(tx, a, p, schema.Brain{Provider: BuiltinBrain}, s.now())
-	if err != nil || a.Revision == before {
+	if err != nil || a.Revision == before.Revision {
+		return a, err
+	}
+	if err := s.registry.settle(tx, before, &a, s.now()); err != nil {
 		return a, err
 	}
 	tx.OnCommit(func() {

@@ -188,6 +188,63 @@ func TestFeelingsFade(t *testing.T) {
 	}
 }
 
+// TestATemperIsSet: a change of the baseline begins with what the agent feels, which goes to the new one; for every brain, over a
+// restart.
+func TestATemperIsSet(t *testing.T) {
+	c := newClock()
+	o := scripted(echo)
+	o.Dir, o.Now = t.TempDir(), c.Now
+	o.Agents = append(o.Agents, local.AgentSpec{ID: "calm"}, local.AgentSpec{ID: "glum", Brain: schema.Brain{
+		Provider: "builtin", Options: schema.Object{"mood": map[string]any{"valence": -0.65, "arousal": 0.25}},
+	}})
+	r := open(t, o)
+	get := func(id string) schema.Emotion {
+		t.Helper()
+		return must[schema.Agent](t)(r.Services().Agents.Get(alice(t), id)).Emotion
+	}
+	if e := get("glum"); e.Name != mood.Sad {
+		t.Errorf("who is declared to be sad feels %+v", e)
+	}
+	happy := schema.Object{"mood": map[string]any{"valence": 0.75, "arousal": 0.55, "halfLifeMinutes": 60}}
+	put := func(id, provider string, options schema.Object) error {
+		_, err := r.Services().Agents.Update(admin(t), id, schema.AgentPatch{Brain: schema.Set(schema.Brain{Provider: provider, Options: options})})
+		return err
+	}
+	for id, provider := range map[string]string{"calm": "builtin", "bot": "script"} {
+		if err := put(id, provider, happy); err != nil {
+			t.Error(err)
+		}
+		if e := get(id); e.Name != mood.Happy {
+			t.Errorf("%s, who had felt nothing, feels %+v", id, e)
+		}
+	}
+	must[turn](t)(say(alice(t), r, schema.SendRequest{AgentID: "calm", Message: "This is so terribly sad, I am crying."}))
+	moved := get("calm")
+	if err := put("calm", "builtin", nil); err != nil {
+		t.Error(err)
+	}
+	if e := get("calm"); !near(e.Valence, moved.Valence) || e.Name != moved.Name {
+		t.Errorf("a change of temper moves %+v to %+v at once", moved, e)
+	}
+	if err := put("calm", "builtin", happy); err != nil {
+		t.Error(err)
+	}
+	c.move(time.Hour)
+	if e := get("calm"); !near(e.Valence, (moved.Valence+0.75)/2) {
+		t.Errorf("after its half-life %+v is %+v", moved, e)
+	}
+	shut(t, r)
+	r = open(t, o)
+	c.move(24 * time.Hour)
+	if e := get("calm"); e.Name != mood.Happy || !near(e.Valence, 0.75) {
+		t.Errorf("after a day and a restart it feels %+v", e)
+	}
+	err := put("calm", "builtin", schema.Object{"mood": map[string]any{"valence": 7}})
+	if schema.CodeOf(err) != schema.CodeInvalidArgument || !strings.Contains(err.Error(), "mood/valence") {
+		t.Errorf("a temper that cannot be: %v", err)
+	}
+}
+
 func near(a, b float64) bool { return a-b < 0.001 && b-a < 0.001 }
 
 // TestRecallRespectsThePrincipal tells a secret to an agent and has somebody else ask for it.

@@ -170,6 +170,11 @@ func (s agents) keepDeclaration(tx store.Tx, spec AgentSpec, made brain.Brain, m
 	if err := s.keepChange(tx, a, changed || fresh || kept.Declaration == nil, tell); err != nil {
 		return nextNothing, err
 	}
+	if !fresh {
+		if err := s.registry.settle(tx, kept, &a, s.now()); err != nil {
+			return nextNothing, err
+		}
+	}
 	if newBrain {
 		tx.OnCommit(func() { s.registry.setBrain(a.ID, made) })
 	}

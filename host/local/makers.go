@@ -11,6 +11,7 @@ import (
 	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/local/brain/model"
+	"github.com/stagehouse/stagehouse/host/local/mood"
 	"github.com/stagehouse/stagehouse/schema"
 )
 
@@ -107,8 +108,19 @@ func (r *Runtime) starting(ctx context.Context) (context.Context, context.Cancel
 	}
 }
 
-// makeBrain makes a brain before ctx ends.
+// makeBrain makes the brain of an agent before ctx ends. The temper, which is the host's to know, is none of its business.
 func (r *Runtime) makeBrain(ctx context.Context, agentID string, b schema.Brain) (brain.Brain, error) {
+	if _, err := mood.TemperOf(b.Options); err != nil {
+		return nil, fmt.Errorf("brain %s: %w", b.Provider, err)
+	}
+	if b.Options = maps.Clone(b.Options); b.Options != nil {
+		delete(b.Options, mood.Option)
+	}
+	return r.makeThinker(ctx, agentID, b)
+}
+
+// makeThinker makes what thinks for an agent, or instead of that.
+func (r *Runtime) makeThinker(ctx context.Context, agentID string, b schema.Brain) (brain.Brain, error) {
 	if m, ok := r.makers[b.Provider]; ok {
 		return m.make(ctx, agentID, b.Options)
 	}
@@ -140,7 +152,7 @@ func (r *Runtime) models() model.Options {
 			return nil
 		},
 		Hosts: slices.Collect(maps.Keys(r.makers)),
-		Make:  r.makeBrain,
+		Make:  r.makeThinker,
 		Cost:  r.ledger.Estimate,
 	}
 }

@@ -173,11 +173,31 @@ func (g *registry) after(id string, limit int, now time.Time, f func(*schema.Age
 	return page
 }
 
+// temper returns that of an agent, whose brain's options were looked at before they were kept.
+func temper(a store.Agent) mood.Temper {
+	t, err := mood.TemperOf(a.Brain.Options)
+	if err != nil {
+		return mood.Even
+	}
+	return t
+}
+
+// settle has a change of an agent's temper begin with what it feels now, in the transaction that keeps the change.
+func (g *registry) settle(tx store.Tx, before store.Agent, a *store.Agent, now time.Time) error {
+	if before.Emotion.Name == "" || temper(before) == temper(*a) {
+		return nil
+	}
+	a.Emotion, a.EmotionAt = temper(before).Decay(before.Emotion, now.Sub(before.EmotionAt)), now
+	id, e := a.ID, a.Emotion
+	tx.OnCommit(func() { g.feel(id, e, now) })
+	return tx.SetEmotion(id, e, now)
+}
+
 // present returns the agent with its emotion decayed to now, and nothing in it shared with what is kept.
 func present(a store.Agent, now time.Time) schema.Agent {
 	out := a.Agent
 	out.Declared = a.Declaration != nil
-	out.Emotion = mood.Decay(a.Emotion, now.Sub(a.EmotionAt))
+	out.Emotion = temper(a).Decay(a.Emotion, now.Sub(a.EmotionAt))
 	out.Skills = slices.Clone(a.Skills)
 	if out.Skills == nil {
 		out.Skills = []string{}

@@ -2,7 +2,7 @@
 // (0) to excited (1). This is the circumplex model of affect (J. A. Russell, "A circumplex model of affect", Journal of
 // Personality and Social Psychology 39, 1980), with arousal moved from -1…1 to 0…1.
 //
-// A feeling fades: its distance from a calm baseline halves every [HalfLife], as moods do in models of affect for agents
+// A feeling fades: its distance from the baseline of a [Temper] halves every half-life of it, as moods do in models of affect for agents
 // (P. Gebhard, "ALMA: a layered model of affect", AAMAS 2005). What is heard moves the present mood towards the feeling that
 // it expresses ([Blend]), by emotional contagion; the lexicon of [Appraise] says what it expresses.
 package mood
@@ -14,7 +14,7 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// HalfLife is the time in which a feeling loses half of its distance from the baseline.
+// HalfLife is the time in which a feeling loses half of its distance from the baseline, unless a Temper says otherwise.
 const HalfLife = 10 * time.Minute
 
 // faded is the intensity below which a feeling is not told from calm.
@@ -36,7 +36,7 @@ const (
 	Sad       = "sad"
 )
 
-// baseline is where every feeling goes in the end.
+// baseline is where a feeling goes in the end, unless a Temper says otherwise, and from where its intensity is measured.
 var baseline = point{0.1, 0.15}
 
 // places lists the named feelings in a fixed order, so that ties are broken the same way always.
@@ -65,23 +65,8 @@ func Named(name string) schema.Emotion {
 	return Baseline()
 }
 
-// Baseline returns what an agent feels when nothing has moved it.
-func Baseline() schema.Emotion { return emotion(Calm, baseline) }
-
-// Decay returns what is left of a feeling after some time.
-func Decay(e schema.Emotion, after time.Duration) schema.Emotion {
-	if e.Name == "" {
-		return Baseline()
-	}
-	left := math.Exp2(-max(after, 0).Seconds() / HalfLife.Seconds())
-	e.Valence = baseline.valence + (e.Valence-baseline.valence)*left
-	e.Arousal = baseline.arousal + (e.Arousal-baseline.arousal)*left
-	e.Intensity *= left
-	if e.Intensity < faded {
-		e.Name = Calm
-	}
-	return tidy(e)
-}
+// Baseline returns what an agent of an even temper feels when nothing has moved it.
+func Baseline() schema.Emotion { return Even.Baseline() }
 
 // Blend returns what an agent feels that felt present and hears something that expresses heard. The stronger that is, the
 // further it moves: from a quarter of the way to three quarters.

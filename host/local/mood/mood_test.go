@@ -51,20 +51,20 @@ func TestAppraiseWeighs(t *testing.T) {
 func TestDecayHalvesTheDistance(t *testing.T) {
 	felt, base := mood.Named(mood.Angry), mood.Baseline()
 	for n := range 4 {
-		got := mood.Decay(felt, time.Duration(n)*mood.HalfLife)
+		got := mood.Even.Decay(felt, time.Duration(n)*mood.HalfLife)
 		left := math.Exp2(-float64(n))
 		if math.Abs(got.Valence-base.Valence-left*(felt.Valence-base.Valence)) > 1e-3 ||
 			math.Abs(got.Arousal-base.Arousal-left*(felt.Arousal-base.Arousal)) > 1e-3 || math.Abs(got.Intensity-left*felt.Intensity) > 1e-3 {
 			t.Errorf("after %d half-lives it is %+v", n, got)
 		}
 	}
-	if got := mood.Decay(felt, 100*mood.HalfLife); got.Name != mood.Calm {
+	if got := mood.Even.Decay(felt, 100*mood.HalfLife); got.Name != mood.Calm {
 		t.Errorf("in the end it is %+v", got)
 	}
-	if got := mood.Decay(felt, -time.Hour); got != felt {
+	if got := mood.Even.Decay(felt, -time.Hour); got != felt {
 		t.Errorf("a clock that went back made it %+v", got)
 	}
-	if got := mood.Decay(schema.Emotion{}, 0); got != mood.Baseline() {
+	if got := mood.Even.Decay(schema.Emotion{}, 0); got != mood.Baseline() {
 		t.Errorf("who never felt anything feels %+v", got)
 	}
 }
@@ -96,7 +96,7 @@ func TestAlwaysWithinTheContract(t *testing.T) {
 		if !ok {
 			return
 		}
-		e = mood.Blend(mood.Decay(e, time.Duration(rapid.Int64().Draw(t, "after"))), mood.Appraise(rapid.String().Draw(t, "text")).Emotion)
+		e = mood.Blend(mood.Even.Decay(e, time.Duration(rapid.Int64().Draw(t, "after"))), mood.Appraise(rapid.String().Draw(t, "text")).Emotion)
 		if e.Name == "" || math.Abs(e.Valence) > 1 || e.Arousal < 0 || e.Arousal > 1 || e.Intensity < 0 || e.Intensity > 1 || e.Valence != e.Valence {
 			t.Fatalf("%+v", e)
 		}
