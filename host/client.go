@@ -132,6 +132,11 @@ func (c *Client) ask(ctx context.Context, method, path string, v any) error {
 		return err
 	}
 	defer resp.Body.Close()
+	return read(resp, v)
+}
+
+// read reads an answer into v.
+func read(resp *http.Response, v any) error {
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswerSize)).Decode(v); err != nil {
 		return fmt.Errorf("read the host's answer: %w", err)
 	}
@@ -140,7 +145,12 @@ func (c *Client) ask(ctx context.Context, method, path string, v any) error {
 
 // do makes a request. An answer that is no success is an error; the caller closes the body of another one.
 func (c *Client) do(ctx context.Context, method, path string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://stagehouse"+controlPathPrefix+path, nil)
+	return c.send(ctx, method, path, nil)
+}
+
+// send is do with a body.
+func (c *Client) send(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://stagehouse"+controlPathPrefix+path, body)
 	if err != nil {
 		return nil, err
 	}

@@ -127,5 +127,11 @@ func (c *control) routes() http.Handler {
 	mux.HandleFunc("GET "+controlPathPrefix+"/extensions/{name}/logs", c.logs)
 	mux.HandleFunc("POST "+controlPathPrefix+"/extensions/{name}/reload", c.reload)
 	mux.HandleFunc("POST "+controlPathPrefix+"/reload", c.reload)
-	return http.MaxBytesHandler(mux, 0) // no request has a body
+	mux.HandleFunc("GET "+controlPathPrefix+"/memories/index", c.memoryIndex)
+	mux.HandleFunc("POST "+controlPathPrefix+"/memories/index", c.memoryReindex)
+	mux.HandleFunc("GET "+controlPathPrefix+"/memories", c.memoryExport)
+	all := http.NewServeMux()
+	all.HandleFunc("POST "+controlPathPrefix+"/memories", c.memoryImport)
+	all.Handle("/", http.MaxBytesHandler(mux, 0)) // no other request has a body
+	return all
 }

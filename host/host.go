@@ -72,6 +72,7 @@ type Host struct {
 	failed    map[string]plugin.Spec // what was tried last and did not come up; guarded by reloading
 	closed    bool                   // guarded by reloading
 	declared  *config.Config         // whose agents were declared last; guarded by reloading
+	memory    config.Memory          // as memories are found now; guarded by reloading
 	untold    string                 // what was last said to need a restart; guarded by reloading
 
 	mu     sync.Mutex
@@ -128,7 +129,7 @@ func newHost(cfg *config.Config, data *DataDir, opts []Option) (*Host, options) 
 		o.files = watch.New()
 	}
 	h := &Host{
-		cfg: cfg, declared: cfg, source: o.source, data: data, files: o.files, tails: logging.NewTails(), around: o.around,
+		cfg: cfg, declared: cfg, memory: cfg.Memory, source: o.source, data: data, files: o.files, tails: logging.NewTails(), around: o.around,
 		running: map[string]plugin.Spec{}, failed: map[string]plugin.Spec{}, absent: map[string]plugin.Status{},
 	}
 	if fresh {
@@ -157,6 +158,9 @@ func (h *Host) adopt(rt Runtime, o options) {
 	}
 	if u, ok := rt.(BrainUser); ok {
 		u.UseBrains(brains{h.manager.Brains(), h.trace})
+	}
+	if k, ok := rt.(MemoryKeeper); ok && h.cfg.Memory.Embedder != nil {
+		k.Memories().UseEmbedder(h.cfg.Memory.Embedder)
 	}
 }
 

@@ -30,7 +30,8 @@ const stopSlack = 5 * time.Second
 // another one is under way takes its place, with its names: that one ends with plugin.ErrSuperseded.
 //
 // The agents that the configuration declares, in its list and in files of their own, are declared to a runtime that is a Declarer.
-// A file that is unsound goes on declaring what it did, and the error says so. A Budgeter is told of prices and budgets. Everything else is what it was when the host started.
+// A file that is unsound goes on declaring what it did, and the error says so. A Budgeter is told of prices and budgets, and the memories of a
+// MemoryKeeper are found as the configuration says. Everything else is what it was when the host started.
 func (h *Host) Reload(ctx context.Context, names ...string) error { return h.reload(ctx, names, names) }
 
 // reload reloads the extensions named. Those of them that are not enabled are an error where they are in must.
@@ -55,6 +56,7 @@ func (h *Host) reload(ctx context.Context, names, must []string) error {
 	err = h.apply(t, cfg)
 	if t.ctx.Err() == nil {
 		err = errors.Join(err, h.declare(t.ctx, cfg))
+		h.embed(cfg.Memory)
 	}
 	if publish := h.publish(); publish != nil {
 		err = errors.Join(err, publish)
@@ -82,9 +84,11 @@ func (h *Host) tellRestart(cfg *config.Config) {
 	var keys []string
 	_, declares := h.runtime.(Declarer)
 	_, budgets := h.runtime.(Budgeter)
+	_, embeds := h.runtime.(MemoryKeeper)
 	for key, same := range map[string]bool{
 		"agents": declares || bytes.Equal(cfg.Agents, h.cfg.Agents), "data": cfg.Data == h.cfg.Data,
 		"usage":  budgets || reflect.DeepEqual(cfg.Usage, h.cfg.Usage),
+		"memory": embeds || reflect.DeepEqual(cfg.Memory, h.cfg.Memory),
 		"events": cfg.Events == h.cfg.Events, "runtime": (cfg.Runtime == nil) == (h.process == nil), "logLevel": cfg.LogLevel == h.cfg.LogLevel,
 	} {
 		if !same {
@@ -97,6 +101,15 @@ func (h *Host) tellRestart(cfg *config.Config) {
 			h.log.Warn("this has changed in the configuration, and counts only after the host is started anew", "keys", said)
 		}
 	}
+}
+
+// embed has memories found as the configuration says, if that has changed. h.reloading is held.
+func (h *Host) embed(m config.Memory) {
+	k, ok := h.runtime.(MemoryKeeper)
+	if ok && !reflect.DeepEqual(m, h.memory) {
+		k.Memories().UseEmbedder(m.Embedder)
+	}
+	h.memory = m
 }
 
 // superseded returns why ctx ended, where that is why err is not nil.

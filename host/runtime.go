@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 
+	"github.com/stagehouse/stagehouse/host/memories"
 	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/schema"
 )
@@ -14,6 +15,10 @@ type CommandUser interface{ UseCommands(schema.Commands) }
 // BrainUser is a Runtime whose agents can think with the brains of extensions. The host calls UseBrains once, before any extension
 // runs, so that agents which are running by then have no brain yet. What there is changes when extensions do; see schema.Brains.
 type BrainUser interface{ UseBrains(schema.Brains) }
+
+// MemoryKeeper is a Runtime whose memories are kept by package memories. The host has them embedded as its configuration says, also
+// when that changes, and looks at, exports and imports them for "stagehouse memory".
+type MemoryKeeper interface{ Memories() *memories.Memory }
 
 // Runtime is where agents live. host/local is the reference; anything that offers the services can take its place.
 type Runtime interface {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stagehouse/stagehouse/host/memories"
 	"github.com/stagehouse/stagehouse/host/usage"
 	"github.com/stagehouse/stagehouse/schema"
 	schemaconfig "github.com/stagehouse/stagehouse/schema/config"
@@ -26,6 +27,7 @@ type Config struct {
 	LogLevel   slog.Level      // the least important line that is written
 	Events     Events          // how much of the event log is kept
 	Usage      usage.Config    // what models cost, and how much of them may be used
+	Memory     Memory          // how memories are found
 	Agents     json.RawMessage // the declared agents, a JSON array, those included that are files; nil = the runtime's own
 	AgentsDir  string          // absolute path of the folder of those files; "" = there is none
 	Unsound    []Unsound       // the files there that declare nothing because something is wrong with them
@@ -53,6 +55,11 @@ func (c *Config) Trace(text string) string { return c.origins.text(text) }
 type Events struct {
 	Retain    int           // events
 	RetainAge time.Duration // of an event
+}
+
+// Memory is the block memory.
+type Memory struct {
+	Embedder *memories.Embedder // nil = by their words alone
 }
 
 // Extension is one block under extensions, or the block runtime, whose name is plugin.RuntimeName.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stagehouse/stagehouse/host/config"
+	"github.com/stagehouse/stagehouse/host/memories"
 	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/schema/problem"
@@ -179,6 +181,20 @@ func TestEventRetention(t *testing.T) {
 	}
 }
 
+// TestEmbedder reads every key, from a file and from a flag over it.
+func TestEmbedder(t *testing.T) {
+	file := write(t, `{"extensions":{"api":{}},"memory":{"embedder":{"provider":"api","model":"m","minSimilarity":0,"batch":1e1,"perMinute":60}}}`)
+	none := 0.0
+	want := &memories.Embedder{Provider: "api", Model: "other", MinSimilarity: &none, Batch: 10, PerMinute: 60}
+	cfg, problems := load(t, loader(), config.Sources{File: file, Set: []string{"memory.embedder.model=other"}})
+	if len(problems) > 0 || !reflect.DeepEqual(cfg.Memory.Embedder, want) {
+		t.Errorf("the embedder is %+v, %+v", cfg.Memory.Embedder, problems)
+	}
+	if cfg, problems := load(t, loader(), config.Sources{}); len(problems) > 0 || cfg.Memory.Embedder != nil {
+		t.Errorf("without the block it is %+v, %+v", cfg.Memory.Embedder, problems)
+	}
+}
+
 func TestKeysWithDotsAndBigNumbersSurvive(t *testing.T) {
 	file := write(t, `{"agents":[{"id":"a.b","metadata":{"x.y":12345678901234567890}}],"extensions":{}}`)
 	cfg, problems := load(t, loader(), config.Sources{File: file})
@@ -216,6 +232,12 @@ func TestProblems(t *testing.T) {
 		"too few events":     {`{"events":{"retain":0}}`, "/events/retain", "0", ""},
 		"too short an age":   {`{"events":{"retainMs":10}}`, "/events/retainMs", "10", ""},
 		"events not object":  {`{"events":1000}`, "/events", "must be an object", ""},
+		"misspelt in memory": {`{"memory":{"embeder":{}}}`, "/memory/embeder", "unknown key", `did you mean "embedder"?`},
+		"embedder, no model": {`{"memory":{"embedder":{"provider":"api"}}}`, "/memory/embedder", `"model" is missing`, "add it"},
+		"unknown embedder":   {`{"extensions":{"api":{}},"memory":{"embedder":{"provider":"apj","model":"m"}}}`, "/memory/embedder/provider", `no extension "apj" runs`, `did you mean "api"?`},
+		"no such embedder":   {`{"extensions":{},"memory":{"embedder":{"provider":"openai","model":"m"}}}`, "/memory/embedder/provider", `no extension "openai" runs`, "name an extension that embeds"},
+		"too similar":        {`{"memory":{"embedder":{"provider":"api","model":"m","minSimilarity":2}}}`, "/memory/embedder/minSimilarity", "2", ""},
+		"too large a batch":  {`{"memory":{"embedder":{"provider":"api","model":"m","batch":257}}}`, "/memory/embedder/batch", "257", ""},
 		"bad level":          {`{"logLevel":"loud"}`, "/logLevel", `one of "trace" "debug" "info" "warn" "error", and is "loud"`, ""},
 		"misspelt level":     {`{"logLevel":"wran"}`, "/logLevel", "one of", `did you mean "warn"?`},
 		"agent without id":   {`{"agents":[{"name":"x"}]}`, "/agents/0", `"id" is missing`, "add it"},

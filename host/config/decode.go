@@ -64,6 +64,7 @@ func (l Loader) decode(tree map[string]any, s Sources, known []schema.Problem) (
 	cfg.Events = decodeEvents(tree)
 	problems := append(l.decodeAgents(cfg, tree, known), l.decodeRuntime(cfg, tree, known)...)
 	problems = append(problems, l.decodeUsage(cfg, tree, known)...)
+	problems = append(problems, l.decodeMemory(cfg, tree, known)...)
 	blocks, _ := tree["extensions"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(blocks)) {
 		block, ok := blocks[name].(map[string]any)
@@ -202,7 +203,7 @@ func (l Loader) decodeRuntime(cfg *Config, tree map[string]any, known []schema.P
 	}
 	var problems []schema.Problem
 	cfg.Runtime, problems = l.decodeExtension(cfg.File, plugin.RuntimeName, block, known)
-	for _, key := range []string{"agents", "events", "usage"} {
+	for _, key := range []string{"agents", "events", "memory", "usage"} {
 		if _, ok := tree[key]; ok {
 			problems = append(problems, problem.Errorf(problem.Pointer(key), "leave it out; what the runtime wants to know stands in the block runtime",
 				"%s is for the runtime of the host, and this configuration has a runtime of its own", key))
