@@ -107,7 +107,8 @@ Exit codes: 0 done, 1 failed while running, 2 could not begin.`,
 	var common commonFlags
 	c.PersistentFlags().StringVar(&common.data, "data", "", "directory of all state (default "+config.DefaultData+", or STAGEHOUSE_DATA)")
 	c.AddCommand(p.runCommand(&common), p.validateCommand(&common), p.chatCommand(&common), p.tokenCommand(&common),
-		p.extCommand(&common), p.usageCommand(&common), p.newCommand(), p.devCommand(&common), p.conformCommand(), p.versionCommand(), p.extensionCommand())
+		p.extCommand(&common), p.memoryCommand(&common), p.usageCommand(&common), p.newCommand(), p.devCommand(&common), p.conformCommand(),
+		p.versionCommand(), p.extensionCommand())
 	return c
 }
 
