@@ -16,9 +16,9 @@ import (
 const (
 	// candidates is how many of each ranking are merged, at least.
 	candidates = 50
-	// smoothing is how little the first place of a ranking is worth more than the next ones: 60, where the merging of
-	// rankings by reciprocal ranks comes from (Cormack, Clarke and Büttcher, 2009), is for lists of thousands.
-	smoothing = 20
+	// smoothing is how little the first place of a ranking is worth more than the next ones. 60 is from where the merging of rankings
+	// by reciprocal ranks comes from (Cormack, Clarke and Büttcher, 2009).
+	smoothing = 60
 	// A memory that was stored just now counts a twentieth more in a ranking, an old one a twentieth less.
 	recencyShare    = 0.05
 	recencyHalfLife = 30 * 24 * time.Hour
