@@ -60,8 +60,8 @@ func (s *Server) registerMemory(api huma.API) {
 	}, callTimeout, s.storeMemory)
 	register(api, route{
 		id: "search-memory", method: http.MethodGet, path: "/api/memory/search", tag: tagMemory, summary: "Search memories", scope: schema.ScopeRead,
-		description: "Memories that share a word with `q`, or, where a model embeds them, mean something near to it; best first, of equals the newer one. Without `q`, all that fit the rest, the newest first. There are no pages: " +
-			"raise `limit`, or ask for less. Large ones may leave room for fewer than `limit`.",
+		description: "Memories that share a word with `q`, or, where a model embeds them, mean something near to it; best first, of equals the newer one. " +
+			"Without `q`, all that fit the rest, the newest first. There are no pages: raise `limit`, or ask for less. Large ones may leave room for fewer than `limit`.",
 		parameters: []*huma.Param{metadataParameter()},
 		answers:    []example{exampleSearchAnswer()},
 	}, callTimeout, s.searchMemory)
