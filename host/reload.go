@@ -219,22 +219,27 @@ func (h *Host) bring(ctx context.Context, s plugin.Spec, force bool) error {
 	if ok && !force && reflect.DeepEqual(running, s) && !(again && reflect.DeepEqual(failed, s)) {
 		return nil
 	}
-	if s.Private { // else it is the host's own program, which is what it is
+	// What failed may have been another program, which the next reload has to run.
+	inPlace := ok && !force && !again && running.Path == s.Path
+	if s.Private && !inPlace { // else it is the host's own program, which is what it is
 		h.files.Seen(s.Path)
 	}
 	var err error
 	switch {
 	case s.Name == plugin.RuntimeName:
 		err = h.process.Reload(ctx, s)
+	case inPlace:
+		err = h.manager.Reconfigure(ctx, s)
 	case ok:
 		err = h.manager.Reload(ctx, s)
 	default:
 		err = h.manager.Start(ctx, s)
 		h.missed(s.Name, err)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		h.running[s.Name] = s
-	} else {
+	case !inPlace:
 		h.failed[s.Name] = s // its program may be another one, of which the configuration knows nothing
 	}
 	return err

@@ -5,7 +5,7 @@ type ChangeKind string
 
 // The kinds of changes.
 const (
-	ChangeReloaded      ChangeKind = "reloaded"       // Generation runs in the place of Previous; 0 = none was running
+	ChangeReloaded      ChangeKind = "reloaded"       // Generation runs in the place of Previous; 0 = none was running, Generation = it has taken another block
 	ChangeCrashed       ChangeKind = "crashed"        // Generation died, hung, or did not start in the place of one that did; Cause says why
 	ChangeBreakerOpened ChangeKind = "breaker opened" // it is not started any more until it is reloaded; Cause is of the last crash
 	ChangeBreakerClosed ChangeKind = "breaker closed" // it was reloaded

@@ -33,6 +33,7 @@ const (
 	PhaseHealth    Phase = "health"
 	PhaseTakeOver  Phase = "take over"
 	PhaseActivate  Phase = "activate" // of a runtime
+	PhaseReload    Phase = "reload"   // of a generation that serves, and goes on as it was
 )
 
 // StartError says why an extension does not run.

@@ -163,8 +163,15 @@ func (g *generation) configure(ctx context.Context) error {
 	if err != nil {
 		return wire.FromStatus(err)
 	}
-	var wrong []schema.Problem
-	for _, p := range out.GetProblems() {
+	if wrong := g.wrong(out.GetProblems()); len(wrong) > 0 {
+		return &ProblemsError{Problems: wrong}
+	}
+	return nil
+}
+
+// wrong returns those of the problems with a block that are errors.
+func (g *generation) wrong(all []*pb.Problem) (wrong []schema.Problem) {
+	for _, p := range all {
 		if p.GetSeverity() == string(schema.SeverityWarning) {
 			// Check has said it where it is heard; here it would be said again at every restart.
 			g.log.Debug("the extension warns about its configuration",
@@ -175,10 +182,7 @@ func (g *generation) configure(ctx context.Context) error {
 			Severity: schema.SeverityError, Pointer: p.GetPointer(), Message: p.GetMessage(), Suggestion: p.GetSuggestion(),
 		})
 	}
-	if len(wrong) > 0 {
-		return &ProblemsError{Problems: wrong}
-	}
-	return nil
+	return wrong
 }
 
 // errFailed is in the error of a health that cannot become good again, so that there is no point in asking once more.

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 	relayMain()
 	runtimeMain()
 	modernMain()
+	signMain()
 	crewMain()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(previous.dir) // "" = it was not built

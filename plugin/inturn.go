@@ -40,6 +40,7 @@ func (s *supervisor) reloadInTurn(r *reload) {
 	if ran && s.serving == nil {
 		err = s.back(err)
 	}
+	s.settle()
 	s.e.finish(r, err)
 }
 

@@ -84,6 +84,7 @@ func (e *extension) install(a *attempt, before *generation) (*generation, error)
 	g.since = time.Now()
 	e.mu.Lock()
 	e.spec, e.current, e.lastCommands, e.lastBrain, e.now.Generation = a.spec, g, g.commands, g.brain, a.number
+	e.now.Reloaded = time.Time{}
 	e.now.State, e.now.Since, e.now.PID, e.now.Listeners = StateRunning, g.since, g.proc.PID(), g.listeners
 	e.mu.Unlock()
 	e.manager.release(e.name, g.commands)

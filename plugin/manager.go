@@ -93,7 +93,15 @@ func (m *Manager) Start(ctx context.Context, s Spec) error {
 // An extension that was broken or is being restarted is started at once. One whose generation falls while the new one is
 // launched is started anew by the new one, or as it was if that fails. A Reload during the first start waits for it, and ends
 // with ErrUnknown when that fails; ErrStopped says that the extension was stopped meanwhile.
-func (m *Manager) Reload(ctx context.Context, s Spec) error {
+func (m *Manager) Reload(ctx context.Context, s Spec) error { return m.reload(ctx, s, false) }
+
+// Reconfigure is Reload, but where s differs from what runs in nothing but its Config, the generation that runs may take that
+// itself: no other one is launched then, and Status.Reloaded says when. Its refusal is a *StartError of PhaseReload, and it goes
+// on as it was. Where it takes no block while it serves, or not this one, or does not answer, the next generation does, as with
+// Reload. Another Reload or Reconfigure waits until it has answered.
+func (m *Manager) Reconfigure(ctx context.Context, s Spec) error { return m.reload(ctx, s, true) }
+
+func (m *Manager) reload(ctx context.Context, s Spec, inPlace bool) error {
 	if err := s.validate(); err != nil {
 		return failed(s, 0, PhaseLaunch, err)
 	}
@@ -101,7 +109,7 @@ func (m *Manager) Reload(ctx context.Context, s Spec) error {
 	if e == nil {
 		return fmt.Errorf("reload extension %s: %w", s.Name, ErrUnknown)
 	}
-	return e.reload(ctx, s.withDefaults())
+	return e.reload(ctx, s.withDefaults(), inPlace)
 }
 
 // Stop drains one extension and ends it; when ctx is done it is killed. It may be started again afterwards.

@@ -10,16 +10,17 @@ const leaveWait = 2 * time.Second
 
 // reload is a wish for another generation.
 type reload struct {
-	spec  Spec
-	ctx   context.Context // ends when nobody wants it any more, with the cause
-	abort context.CancelCauseFunc
-	done  chan error // of capacity 1
+	spec    Spec
+	inPlace bool            // the generation that serves may take it
+	ctx     context.Context // ends when nobody wants it any more, with the cause
+	abort   context.CancelCauseFunc
+	done    chan error // of capacity 1
 }
 
 // reload has the supervisor replace the generation that runs, and waits for what becomes of that. A reload that has not
 // brought a generation to serve yet is superseded.
-func (e *extension) reload(ctx context.Context, s Spec) error {
-	r := &reload{spec: s, done: make(chan error, 1)}
+func (e *extension) reload(ctx context.Context, s Spec, inPlace bool) error {
+	r := &reload{spec: s, inPlace: inPlace, done: make(chan error, 1)}
 	r.ctx, r.abort = context.WithCancelCause(e.watching)
 	defer r.abort(nil)
 	defer context.AfterFunc(ctx, func() { r.abort(ctx.Err()) })()
@@ -113,11 +114,20 @@ func (s *supervisor) reload() {
 	r := s.e.begin()
 	switch {
 	case r == nil:
-	case s.e.manager.overlap:
-		s.wish, s.next = r, s.e.attempt(r.ctx, r.spec, nil)
+	case s.placeable(r):
+		s.place(r)
 	default:
-		s.reloadInTurn(r)
+		s.replace(r)
 	}
+}
+
+// replace begins to launch the next generation for a reload.
+func (s *supervisor) replace(r *reload) {
+	if !s.e.manager.overlap {
+		s.reloadInTurn(r)
+		return
+	}
+	s.wish, s.next = r, s.e.attempt(r.ctx, r.spec, nil)
 }
 
 // reloaded is what follows when the launch of a reload is over.
@@ -134,6 +144,7 @@ func (s *supervisor) reloaded() {
 			return
 		}
 		s.e.log.Debug("the extension was not reloaded; it goes on as it was", "error", err.Error())
+		s.settle()
 		s.giveUp()
 		s.e.finish(r, err)
 		return

@@ -59,6 +59,8 @@ func (x *modern) Start(ctx context.Context, h *sdk.Host) error {
 	}))
 }
 
+func (x *modern) Reload(context.Context, sdk.Extension) error { return nil }
+
 func (x *modern) Metrics() map[string]float64 { return map[string]float64{"greetings_total": 1} }
 
 func (x *modern) Commands() []sdk.Command {
@@ -140,7 +142,7 @@ func TestAnExtensionOfThePreviousRelease(t *testing.T) {
 	})
 	reload := func(s plugin.Spec) {
 		t.Helper()
-		if err := h.Reload(t.Context(), s); err != nil {
+		if err := h.Reconfigure(t.Context(), s); err != nil { // which it has never heard of
 			t.Error(err)
 		}
 	}

@@ -24,6 +24,7 @@ type Status struct {
 	PID        int       `json:"pid,omitempty"`
 	Attach     string    `json:"attach,omitempty"`    // address of the process that it is attached to, or waits for; "" = the host runs its own
 	Since      time.Time `json:"since"`               // when it came into its state
+	Reloaded   time.Time `json:"reloaded,omitzero"`   // when this generation last took another block in place; zero = it has the one that it was started with
 	Restarts   int       `json:"restarts"`            // since the first start
 	LastError  string    `json:"lastError,omitempty"` // why it was last restarted, or could not be
 	Listeners  []string  `json:"listeners"`           // addresses that it serves on

@@ -24,7 +24,10 @@ type supervisor struct {
 	again   *attempt         // that starts it anew as it was; nil = none
 	next    *attempt         // of the reload that is under way; nil = none
 	wish    *reload          // that next is for
-	untidy  <-chan struct{}  // closed when listeners may be let go that only another generation had; nil = there are none
+	placing *placing         // the reload that what serves is carrying out; nil = none
+
+	unsettled *generation     // that may have taken half of a block; nil = none
+	untidy    <-chan struct{} // closed when listeners may be let go that only another generation had; nil = there are none
 }
 
 // newSupervisor returns a supervisor of an extension that runs. The generation that runs in the end is left to whoever
@@ -46,13 +49,17 @@ func (s *supervisor) run() {
 		s.next.discard()
 		s.e.finish(s.wish, s.e.gone())
 	}
+	if s.placing != nil {
+		<-s.placing.done // which ends with e.watching
+		s.e.finish(s.placing.wish, s.e.gone())
+	}
 }
 
 // step waits for the next thing that happens, and sees to it. It returns false when the extension is told to stop.
 func (s *supervisor) step() bool {
 	var asked, untidy, dead <-chan struct{}
 	var check, pause <-chan time.Time
-	if s.next == nil {
+	if s.next == nil && s.placing == nil {
 		asked = s.e.asked
 		if !s.e.wished() {
 			pause = s.pause
@@ -69,6 +76,8 @@ func (s *supervisor) step() bool {
 		return false
 	case <-asked:
 		s.reload()
+	case <-s.placing.over():
+		s.placed()
 	case <-s.next.over():
 		s.reloaded()
 	case <-dead:
@@ -121,7 +130,7 @@ func (g *generation) probe(ctx context.Context, timeout time.Duration) error {
 
 // serve watches over g from now on.
 func (s *supervisor) serve(g *generation) {
-	s.serving, s.bad, s.pause, s.reason = g, 0, nil, ""
+	s.serving, s.bad, s.pause, s.reason, s.unsettled = g, 0, nil, "", nil
 	s.health.Reset(s.e.manager.supervision.HealthInterval)
 }
 

@@ -116,7 +116,7 @@ type (
 	Reloaded struct {
 		Extension  string `json:"extension" doc:"The name of the extension"`
 		Generation uint64 `json:"generation" doc:"The one that serves now"`
-		Previous   uint64 `json:"previous" doc:"The one whose place it has taken; 0 if none was running"`
+		Previous   uint64 `json:"previous" doc:"The one whose place it has taken; 0 if none was running, the same if it has taken another configuration in place"`
 	}
 	// Crashed says that a generation of an extension died, hung, or did not start in the place of one that did.
 	Crashed struct {

@@ -8,10 +8,10 @@ import (
 )
 
 // Extension is what an author implements. It may implement [Validator], [Requirer], [Teller], [Mover], [Drainer],
-// [HealthChecker], [Measurer], [Commander] and [Schemer] too.
+// [HealthChecker], [Reloader], [Measurer], [Commander] and [Schemer] too.
 //
 // The sdk calls, in this order: the strict decoding of the configuration into the struct, Validate, Start, then Health
-// again and again while it serves, then Tell and Move, if another generation takes its place, then Drain. Start is called once. A
+// again and again while it serves, and Reload whenever its configuration has become another one, then Tell and Move, if another generation takes its place, then Drain. Start is called once. A
 // panic in any of them is contained and reported.
 type Extension interface {
 	// Start begins to serve and returns. ctx bounds the starting only; what goes on afterwards belongs to Host.Serve and

@@ -51,6 +51,8 @@ type Server struct {
 
 	end context.CancelFunc // of the lifetime
 
+	reloading sync.Mutex // held during a Reload
+
 	mu    sync.Mutex
 	state state
 	life  *lifetime
@@ -264,12 +266,7 @@ func (r *rpc) Configure(_ context.Context, in *pb.ConfigureRequest) (*pb.Configu
 		x.stage = s.stage
 	}
 	s.mu.Unlock()
-	out := &pb.ConfigureResponse{}
-	for _, p := range problems {
-		out.Problems = append(out.Problems, &pb.Problem{
-			Severity: string(p.Severity), Pointer: p.Pointer, Message: p.Message, Suggestion: p.Suggestion,
-		})
-	}
+	out := &pb.ConfigureResponse{Problems: toProblems(problems)}
 	if ext == nil {
 		s.mu.Lock()
 		s.state = startFailed

@@ -24,11 +24,11 @@ const (
 
 // delivery delivers the log of events.
 type delivery struct {
-	*webhook
 	host   *sdk.Host
-	key    []byte
 	begin  sdk.Cursor // where to begin if nothing was delivered before
 	client client
+	lanes  int
+	now    atomic.Pointer[settings] // may become others at any time
 
 	burying sync.Mutex // of the file of dead letters
 
@@ -37,6 +37,25 @@ type delivery struct {
 
 	mu   sync.Mutex
 	hold time.Time // nothing is posted before, because the endpoint has asked for it
+}
+
+// settings are what a block says.
+type settings struct {
+	*webhook
+	key      []byte
+	replaced chan struct{} // closed when others count
+}
+
+// use has a block count from now on.
+func (d *delivery) use(x *webhook) error {
+	key, err := parseSecret(x.Secret)
+	if err != nil {
+		return err
+	}
+	if before := d.now.Swap(&settings{webhook: x, key: key, replaced: make(chan struct{})}); before != nil {
+		close(before.replaced)
+	}
+	return nil
 }
 
 // run delivers until ctx ends. Then what is under way is finished, and the place in the log is saved.
@@ -53,7 +72,7 @@ func (d *delivery) run(ctx context.Context) error {
 		}
 	}
 	p := newProgress(from)
-	lanes := make([]chan *place, d.Concurrency)
+	lanes := make([]chan *place, d.lanes)
 	var working sync.WaitGroup
 	for i := range lanes {
 		lanes[i] = make(chan *place, laneDepth)
@@ -80,7 +99,7 @@ func (d *delivery) read(ctx context.Context, p *progress, lanes []chan *place) {
 				}
 				break
 			}
-			if !d.wants(e) {
+			if !d.now.Load().wants(e) {
 				p.skip(e.Cursor)
 				continue
 			}
@@ -121,22 +140,23 @@ func (d *delivery) deliver(ctx context.Context, e sdk.Event) bool {
 	if err != nil { // its payload is no object, which the contract rules out; that it happened is told all the same
 		body = fmt.Appendf(nil, `{"type":%q,"id":%q}`, e.Type, e.Cursor)
 	}
-	pauses := backoff.ExponentialBackOff{
-		InitialInterval: time.Duration(d.RetryMinMs) * time.Millisecond, MaxInterval: time.Duration(d.RetryMaxMs) * time.Millisecond,
-		Multiplier: 2, RandomizationFactor: backoff.DefaultRandomizationFactor,
-	}
+	var now *settings
+	var pauses *backoff.ExponentialBackOff
 	for attempt := 1; ; attempt++ {
 		if !d.await(ctx) {
 			return false
 		}
-		after, err := d.post(ctx, webhookID(e), body)
+		if latest := d.now.Load(); latest != now {
+			now, pauses = latest, latest.pauses()
+		}
+		after, err := d.post(ctx, now, webhookID(e), body)
 		switch {
 		case err == nil:
 			d.delivered.Add(1)
 			return true
 		case ctx.Err() != nil:
 			return false // the next generation delivers it
-		case attempt >= d.MaxAttempts:
+		case attempt >= now.MaxAttempts:
 			if err = d.bury(e, body, attempt, err); err == nil {
 				d.failed.Add(1)
 				d.dead.Add(1)
@@ -148,9 +168,28 @@ func (d *delivery) deliver(ctx context.Context, e sdk.Event) bool {
 		d.wait(after)
 		d.host.Log.Warn("deliver an event; trying again", "event", e.Cursor.String(), "attempt", attempt,
 			"pause", max(pause, after).Round(time.Millisecond).String(), "error", err.Error())
-		if !sleep(ctx, pause) {
+		if !now.sleep(ctx, pause) {
 			return false
 		}
+	}
+}
+
+// sleep waits, but no longer than the settings count, and reports whether ctx still holds.
+func (s *settings) sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.replaced:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+func (x *webhook) pauses() *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{
+		InitialInterval: time.Duration(x.RetryMinMs) * time.Millisecond, MaxInterval: time.Duration(x.RetryMaxMs) * time.Millisecond,
+		Multiplier: 2, RandomizationFactor: backoff.DefaultRandomizationFactor,
 	}
 }
 

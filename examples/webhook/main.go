@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -47,17 +48,25 @@ func (x *webhook) Validate() []sdk.Problem {
 
 // Start begins with what happens from now on, or where an earlier generation has left off.
 func (x *webhook) Start(ctx context.Context, h *sdk.Host) error {
-	key, err := parseSecret(x.Secret)
-	if err != nil {
-		return err
-	}
 	now, err := h.Events.Head(h.Self(ctx, sdk.ScopeAdmin))
 	if err != nil {
 		return err
 	}
-	x.delivery = &delivery{webhook: x, host: h, key: key, begin: now, client: x.client()}
+	x.delivery = &delivery{host: h, begin: now, client: x.client(), lanes: x.Concurrency}
+	if err := x.delivery.use(x); err != nil {
+		return err
+	}
 	h.GoAlone(x.delivery.run) // two generations must not both deliver
 	return nil
+}
+
+// Reload has another block count at once. What could not be delivered yet is tried again now, and no attempt is forgotten.
+func (x *webhook) Reload(_ context.Context, next sdk.Extension) error {
+	n := next.(*webhook)
+	if n.Concurrency != x.Concurrency { // in each lane there are events that wait
+		return fmt.Errorf("concurrency: %w", sdk.ErrDeclined)
+	}
+	return x.delivery.use(n)
 }
 
 // Metrics is what an operator sees.

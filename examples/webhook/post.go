@@ -40,21 +40,21 @@ func (x *webhook) client() client {
 }
 
 // post makes one attempt. after is for how long the endpoint wants to be left alone.
-func (d *delivery) post(ctx context.Context, id string, body []byte) (after time.Duration, err error) {
+func (d *delivery) post(ctx context.Context, now *settings, id string, body []byte) (after time.Duration, err error) {
 	// What is under way when the extension is to end gets some time, so that it need not be done again.
-	trying, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(d.TimeoutMs)*time.Millisecond)
+	trying, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(now.TimeoutMs)*time.Millisecond)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
 		sleep(trying, finishTime)
 		cancel()
 	})()
-	req, err := http.NewRequestWithContext(trying, http.MethodPost, d.URL, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(trying, http.MethodPost, now.URL, bytes.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "stagehouse-webhook")
-	sign(req.Header, d.key, id, time.Now(), body)
+	sign(req.Header, now.key, id, time.Now(), body)
 	resp, err := d.client.Do(req)
 	if err != nil {
 		return 0, err

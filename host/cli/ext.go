@@ -123,7 +123,8 @@ func (p *Program) extReload(common *commonFlags) *cobra.Command {
 		Short: "Replace an extension while it serves, or reload the configuration",
 		Long: `reload NAME has the host read its configuration anew and replace that extension by a new process, even if nothing
 about it has changed. reload --all replaces only what has changed: new extensions start, those that are gone or disabled
-stop, the others are left alone.
+stop, the others are left alone. Where nothing but its block has changed, an extension that can takes that in place, without
+another process.
 
 The new process takes over only when it is well. If it does not get there, the old one goes on serving, and reload says
 which generation failed, in which phase, why, and what to do, with exit code 1. --all is also what SIGHUP does.`,
@@ -138,13 +139,17 @@ which generation failed, in which phase, why, and what to do, with exit code 1. 
 				name = args[0]
 			}
 			return p.withHost(cmd.Context(), common, func(ctx context.Context, c *host.Client) error {
+				before, err := c.Extensions(ctx)
+				if err != nil {
+					return err
+				}
 				now, err := c.Reload(ctx, name)
 				if err != nil {
 					return p.explain(err)
 				}
 				for _, s := range now {
 					if all || s.Name == name {
-						fmt.Fprintf(cmd.OutOrStdout(), "%s is %s, generation %d\n", s.Name, s.State, s.Generation)
+						fmt.Fprintf(cmd.OutOrStdout(), "%s is %s, generation %d%s\n", s.Name, s.State, s.Generation, inPlace(before, s))
 					}
 				}
 				return nil
@@ -153,6 +158,16 @@ which generation failed, in which phase, why, and what to do, with exit code 1. 
 	}
 	c.Flags().BoolVar(&all, "all", false, "read the configuration and replace everything that has changed")
 	return c
+}
+
+// inPlace says whether an extension has taken another block since before without another generation.
+func inPlace(before []plugin.Status, now plugin.Status) string {
+	for _, s := range before {
+		if s.Name == now.Name && s.Generation == now.Generation && !s.Reloaded.Equal(now.Reloaded) {
+			return ", reloaded in place"
+		}
+	}
+	return ""
 }
 
 // explain prints why a reload failed, and returns the error for the exit code.

@@ -49,6 +49,14 @@ func writeExtensions(w io.Writer, all []plugin.Status, data string) error {
 	return nil
 }
 
+// reloaded says when an extension has taken another block in place, if it has.
+func reloaded(s plugin.Status) string {
+	if s.Reloaded.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(", reloaded in place %s ago", age(time.Since(s.Reloaded)))
+}
+
 // pid returns the number of the process, and whether the host runs it.
 func pid(s plugin.Status) string {
 	if s.PID > 0 && s.Attach != "" {
@@ -63,7 +71,7 @@ func writeDescription(w io.Writer, d host.Description) error {
 	if d.Description.Summary != "" {
 		fmt.Fprintf(w, ": %s", d.Description.Summary)
 	}
-	fmt.Fprintf(w, "\n\nstate     %s, generation %d, for %s\n", d.Status.State, d.Status.Generation, age(time.Since(d.Status.Since)))
+	fmt.Fprintf(w, "\n\nstate     %s, generation %d, for %s%s\n", d.Status.State, d.Status.Generation, age(time.Since(d.Status.Since)), reloaded(d.Status))
 	fmt.Fprintf(w, "serves    %s\n", orDash(strings.Join(d.Status.Listeners, ", ")))
 	if d.Status.Attach != "" {
 		fmt.Fprintf(w, "attached  to the process at %s, which the host does not run\n", d.Status.Attach)

@@ -111,7 +111,7 @@ func (x *instance) Init(ctx context.Context) (life.Introduction, error) {
 
 func (x *instance) Configure(ctx context.Context, block []byte) ([]schema.Problem, error) {
 	out, err := x.r.client.Configure(ctx, &pb.ConfigureRequest{Config: block})
-	return problemsOf(out), wire.FromStatus(err)
+	return problemsOf(out.GetProblems()), wire.FromStatus(err)
 }
 
 func (x *instance) Start(ctx context.Context) ([]string, error) {

@@ -192,12 +192,12 @@ func (r *Running) configure(ctx context.Context, d sdk.Definition, config string
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", wire.FromStatus(err))
 	}
-	return problemsOf(out), nil
+	return problemsOf(out.GetProblems()), nil
 }
 
-func problemsOf(out *pb.ConfigureResponse) []schema.Problem {
+func problemsOf(all []*pb.Problem) []schema.Problem {
 	var problems []schema.Problem
-	for _, p := range out.GetProblems() {
+	for _, p := range all {
 		problems = append(problems, schema.Problem{
 			Severity: schema.Severity(p.GetSeverity()), Pointer: p.GetPointer(), Message: p.GetMessage(), Suggestion: p.GetSuggestion(),
 		})

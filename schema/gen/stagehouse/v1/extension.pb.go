@@ -516,6 +516,102 @@ func (x *HealthResponse) GetMetrics() map[string]float64 {
 	return nil
 }
 
+type ReloadRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Config        []byte                 `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"` // the block as a JSON object, without the host's own keys
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReloadRequest) Reset() {
+	*x = ReloadRequest{}
+	mi := &file_stagehouse_v1_extension_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReloadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReloadRequest) ProtoMessage() {}
+
+func (x *ReloadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_extension_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReloadRequest.ProtoReflect.Descriptor instead.
+func (*ReloadRequest) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_extension_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReloadRequest) GetConfig() []byte {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+type ReloadResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Problems      []*Problem             `protobuf:"bytes,1,rep,name=problems,proto3" json:"problems,omitempty"`
+	Declined      string                 `protobuf:"bytes,2,opt,name=declined,proto3" json:"declined,omitempty"` // what of the block only another generation can take, for a person; empty = it was taken, or has a problem
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReloadResponse) Reset() {
+	*x = ReloadResponse{}
+	mi := &file_stagehouse_v1_extension_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReloadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReloadResponse) ProtoMessage() {}
+
+func (x *ReloadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_extension_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReloadResponse.ProtoReflect.Descriptor instead.
+func (*ReloadResponse) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_extension_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ReloadResponse) GetProblems() []*Problem {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+func (x *ReloadResponse) GetDeclined() string {
+	if x != nil {
+		return x.Declined
+	}
+	return ""
+}
+
 type DrainRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeadlineMs    int64                  `protobuf:"varint,1,opt,name=deadline_ms,json=deadlineMs,proto3" json:"deadline_ms,omitempty"` // from now
@@ -526,7 +622,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_stagehouse_v1_extension_proto_msgTypes[9]
+	mi := &file_stagehouse_v1_extension_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -538,7 +634,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_extension_proto_msgTypes[9]
+	mi := &file_stagehouse_v1_extension_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -551,7 +647,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_extension_proto_rawDescGZIP(), []int{9}
+	return file_stagehouse_v1_extension_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DrainRequest) GetDeadlineMs() int64 {
@@ -577,7 +673,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_stagehouse_v1_extension_proto_msgTypes[10]
+	mi := &file_stagehouse_v1_extension_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -589,7 +685,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_extension_proto_msgTypes[10]
+	mi := &file_stagehouse_v1_extension_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -602,7 +698,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_extension_proto_rawDescGZIP(), []int{10}
+	return file_stagehouse_v1_extension_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DrainResponse) GetUnfinished() int32 {
@@ -653,7 +749,12 @@ const file_stagehouse_v1_extension_proto_rawDesc = "" +
 	"\ametrics\x18\x01 \x03(\v2*.stagehouse.v1.HealthResponse.MetricsEntryR\ametrics\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"E\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"'\n" +
+	"\rReloadRequest\x12\x16\n" +
+	"\x06config\x18\x01 \x01(\fR\x06config\"`\n" +
+	"\x0eReloadResponse\x122\n" +
+	"\bproblems\x18\x01 \x03(\v2\x16.stagehouse.v1.ProblemR\bproblems\x12\x1a\n" +
+	"\bdeclined\x18\x02 \x01(\tR\bdeclined\"E\n" +
 	"\fDrainRequest\x12\x1f\n" +
 	"\vdeadline_ms\x18\x01 \x01(\x03R\n" +
 	"deadlineMs\x12\x14\n" +
@@ -661,12 +762,13 @@ const file_stagehouse_v1_extension_proto_rawDesc = "" +
 	"\rDrainResponse\x12\x1e\n" +
 	"\n" +
 	"unfinished\x18\x01 \x01(\x05R\n" +
-	"unfinished2\xeb\x02\n" +
+	"unfinished2\xb2\x03\n" +
 	"\tExtension\x12?\n" +
 	"\x04Init\x12\x1a.stagehouse.v1.InitRequest\x1a\x1b.stagehouse.v1.InitResponse\x12N\n" +
 	"\tConfigure\x12\x1f.stagehouse.v1.ConfigureRequest\x1a .stagehouse.v1.ConfigureResponse\x12B\n" +
 	"\x05Start\x12\x1b.stagehouse.v1.StartRequest\x1a\x1c.stagehouse.v1.StartResponse\x12E\n" +
-	"\x06Health\x12\x1c.stagehouse.v1.HealthRequest\x1a\x1d.stagehouse.v1.HealthResponse\x12B\n" +
+	"\x06Health\x12\x1c.stagehouse.v1.HealthRequest\x1a\x1d.stagehouse.v1.HealthResponse\x12E\n" +
+	"\x06Reload\x12\x1c.stagehouse.v1.ReloadRequest\x1a\x1d.stagehouse.v1.ReloadResponse\x12B\n" +
 	"\x05Drain\x12\x1b.stagehouse.v1.DrainRequest\x1a\x1c.stagehouse.v1.DrainResponseB\xc0\x01\n" +
 	"\x11com.stagehouse.v1B\x0eExtensionProtoP\x01ZFgithub.com/stagehouse/stagehouse/schema/gen/stagehouse/v1;stagehousev1\xa2\x02\x03SXX\xaa\x02\rStagehouse.V1\xca\x02\rStagehouse\\V1\xe2\x02\x19Stagehouse\\V1\\GPBMetadata\xea\x02\x0eStagehouse::V1b\x06proto3"
 
@@ -682,7 +784,7 @@ func file_stagehouse_v1_extension_proto_rawDescGZIP() []byte {
 	return file_stagehouse_v1_extension_proto_rawDescData
 }
 
-var file_stagehouse_v1_extension_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_stagehouse_v1_extension_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_stagehouse_v1_extension_proto_goTypes = []any{
 	(*InitRequest)(nil),       // 0: stagehouse.v1.InitRequest
 	(*InitResponse)(nil),      // 1: stagehouse.v1.InitResponse
@@ -693,32 +795,37 @@ var file_stagehouse_v1_extension_proto_goTypes = []any{
 	(*StartResponse)(nil),     // 6: stagehouse.v1.StartResponse
 	(*HealthRequest)(nil),     // 7: stagehouse.v1.HealthRequest
 	(*HealthResponse)(nil),    // 8: stagehouse.v1.HealthResponse
-	(*DrainRequest)(nil),      // 9: stagehouse.v1.DrainRequest
-	(*DrainResponse)(nil),     // 10: stagehouse.v1.DrainResponse
-	nil,                       // 11: stagehouse.v1.HealthResponse.MetricsEntry
-	(*Command)(nil),           // 12: stagehouse.v1.Command
-	(*BrainInfo)(nil),         // 13: stagehouse.v1.BrainInfo
+	(*ReloadRequest)(nil),     // 9: stagehouse.v1.ReloadRequest
+	(*ReloadResponse)(nil),    // 10: stagehouse.v1.ReloadResponse
+	(*DrainRequest)(nil),      // 11: stagehouse.v1.DrainRequest
+	(*DrainResponse)(nil),     // 12: stagehouse.v1.DrainResponse
+	nil,                       // 13: stagehouse.v1.HealthResponse.MetricsEntry
+	(*Command)(nil),           // 14: stagehouse.v1.Command
+	(*BrainInfo)(nil),         // 15: stagehouse.v1.BrainInfo
 }
 var file_stagehouse_v1_extension_proto_depIdxs = []int32{
-	12, // 0: stagehouse.v1.InitResponse.commands:type_name -> stagehouse.v1.Command
-	13, // 1: stagehouse.v1.InitResponse.brain:type_name -> stagehouse.v1.BrainInfo
+	14, // 0: stagehouse.v1.InitResponse.commands:type_name -> stagehouse.v1.Command
+	15, // 1: stagehouse.v1.InitResponse.brain:type_name -> stagehouse.v1.BrainInfo
 	4,  // 2: stagehouse.v1.ConfigureResponse.problems:type_name -> stagehouse.v1.Problem
-	11, // 3: stagehouse.v1.HealthResponse.metrics:type_name -> stagehouse.v1.HealthResponse.MetricsEntry
-	0,  // 4: stagehouse.v1.Extension.Init:input_type -> stagehouse.v1.InitRequest
-	2,  // 5: stagehouse.v1.Extension.Configure:input_type -> stagehouse.v1.ConfigureRequest
-	5,  // 6: stagehouse.v1.Extension.Start:input_type -> stagehouse.v1.StartRequest
-	7,  // 7: stagehouse.v1.Extension.Health:input_type -> stagehouse.v1.HealthRequest
-	9,  // 8: stagehouse.v1.Extension.Drain:input_type -> stagehouse.v1.DrainRequest
-	1,  // 9: stagehouse.v1.Extension.Init:output_type -> stagehouse.v1.InitResponse
-	3,  // 10: stagehouse.v1.Extension.Configure:output_type -> stagehouse.v1.ConfigureResponse
-	6,  // 11: stagehouse.v1.Extension.Start:output_type -> stagehouse.v1.StartResponse
-	8,  // 12: stagehouse.v1.Extension.Health:output_type -> stagehouse.v1.HealthResponse
-	10, // 13: stagehouse.v1.Extension.Drain:output_type -> stagehouse.v1.DrainResponse
-	9,  // [9:14] is the sub-list for method output_type
-	4,  // [4:9] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	13, // 3: stagehouse.v1.HealthResponse.metrics:type_name -> stagehouse.v1.HealthResponse.MetricsEntry
+	4,  // 4: stagehouse.v1.ReloadResponse.problems:type_name -> stagehouse.v1.Problem
+	0,  // 5: stagehouse.v1.Extension.Init:input_type -> stagehouse.v1.InitRequest
+	2,  // 6: stagehouse.v1.Extension.Configure:input_type -> stagehouse.v1.ConfigureRequest
+	5,  // 7: stagehouse.v1.Extension.Start:input_type -> stagehouse.v1.StartRequest
+	7,  // 8: stagehouse.v1.Extension.Health:input_type -> stagehouse.v1.HealthRequest
+	9,  // 9: stagehouse.v1.Extension.Reload:input_type -> stagehouse.v1.ReloadRequest
+	11, // 10: stagehouse.v1.Extension.Drain:input_type -> stagehouse.v1.DrainRequest
+	1,  // 11: stagehouse.v1.Extension.Init:output_type -> stagehouse.v1.InitResponse
+	3,  // 12: stagehouse.v1.Extension.Configure:output_type -> stagehouse.v1.ConfigureResponse
+	6,  // 13: stagehouse.v1.Extension.Start:output_type -> stagehouse.v1.StartResponse
+	8,  // 14: stagehouse.v1.Extension.Health:output_type -> stagehouse.v1.HealthResponse
+	10, // 15: stagehouse.v1.Extension.Reload:output_type -> stagehouse.v1.ReloadResponse
+	12, // 16: stagehouse.v1.Extension.Drain:output_type -> stagehouse.v1.DrainResponse
+	11, // [11:17] is the sub-list for method output_type
+	5,  // [5:11] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_extension_proto_init() }
@@ -734,7 +841,7 @@ func file_stagehouse_v1_extension_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stagehouse_v1_extension_proto_rawDesc), len(file_stagehouse_v1_extension_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const (
 	Extension_Configure_FullMethodName = "/stagehouse.v1.Extension/Configure"
 	Extension_Start_FullMethodName     = "/stagehouse.v1.Extension/Start"
 	Extension_Health_FullMethodName    = "/stagehouse.v1.Extension/Health"
+	Extension_Reload_FullMethodName    = "/stagehouse.v1.Extension/Reload"
 	Extension_Drain_FullMethodName     = "/stagehouse.v1.Extension/Drain"
 )
 
@@ -32,7 +33,7 @@ const (
 //
 // Extension is the life of one extension process, called by the host in this order:
 //
-//	Init → Configure → Start → Health (repeatedly) → Drain → the process is killed
+//	Init → Configure → Start → Health and Reload (repeatedly) → Drain → the process is killed
 //
 // A call out of order is FAILED_PRECONDITION. Init, Configure and Start are called once each.
 type ExtensionClient interface {
@@ -45,6 +46,11 @@ type ExtensionClient interface {
 	Start(ctx context.Context, in *StartRequest, opts ...grpc.CallOption) (*StartResponse, error)
 	// Health returns when the extension is well, or an error that says what ails it.
 	Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (*HealthResponse, error)
+	// Reload hands over another block while the extension serves. It takes the whole block or nothing of it: with a problem of
+	// severity error it goes on with the block before. UNIMPLEMENTED, or `declined`, has the host begin another generation with the
+	// block, as it does if the extension has never heard of this call. Any other status leaves open which block counts, and another
+	// generation takes its place, too.
+	Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*ReloadResponse, error)
 	// Drain stops accepting, finishes what is in flight within `deadline_ms`, and returns what could not be finished.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
 }
@@ -97,6 +103,16 @@ func (c *extensionClient) Health(ctx context.Context, in *HealthRequest, opts ..
 	return out, nil
 }
 
+func (c *extensionClient) Reload(ctx context.Context, in *ReloadRequest, opts ...grpc.CallOption) (*ReloadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReloadResponse)
+	err := c.cc.Invoke(ctx, Extension_Reload_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *extensionClient) Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DrainResponse)
@@ -113,7 +129,7 @@ func (c *extensionClient) Drain(ctx context.Context, in *DrainRequest, opts ...g
 //
 // Extension is the life of one extension process, called by the host in this order:
 //
-//	Init → Configure → Start → Health (repeatedly) → Drain → the process is killed
+//	Init → Configure → Start → Health and Reload (repeatedly) → Drain → the process is killed
 //
 // A call out of order is FAILED_PRECONDITION. Init, Configure and Start are called once each.
 type ExtensionServer interface {
@@ -126,6 +142,11 @@ type ExtensionServer interface {
 	Start(context.Context, *StartRequest) (*StartResponse, error)
 	// Health returns when the extension is well, or an error that says what ails it.
 	Health(context.Context, *HealthRequest) (*HealthResponse, error)
+	// Reload hands over another block while the extension serves. It takes the whole block or nothing of it: with a problem of
+	// severity error it goes on with the block before. UNIMPLEMENTED, or `declined`, has the host begin another generation with the
+	// block, as it does if the extension has never heard of this call. Any other status leaves open which block counts, and another
+	// generation takes its place, too.
+	Reload(context.Context, *ReloadRequest) (*ReloadResponse, error)
 	// Drain stops accepting, finishes what is in flight within `deadline_ms`, and returns what could not be finished.
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
 	mustEmbedUnimplementedExtensionServer()
@@ -149,6 +170,9 @@ func (UnimplementedExtensionServer) Start(context.Context, *StartRequest) (*Star
 }
 func (UnimplementedExtensionServer) Health(context.Context, *HealthRequest) (*HealthResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Health not implemented")
+}
+func (UnimplementedExtensionServer) Reload(context.Context, *ReloadRequest) (*ReloadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reload not implemented")
 }
 func (UnimplementedExtensionServer) Drain(context.Context, *DrainRequest) (*DrainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
@@ -246,6 +270,24 @@ func _Extension_Health_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Extension_Reload_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReloadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ExtensionServer).Reload(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Extension_Reload_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ExtensionServer).Reload(ctx, req.(*ReloadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Extension_Drain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DrainRequest)
 	if err := dec(in); err != nil {
@@ -286,6 +328,10 @@ var Extension_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Health",
 			Handler:    _Extension_Health_Handler,
+		},
+		{
+			MethodName: "Reload",
+			Handler:    _Extension_Reload_Handler,
 		},
 		{
 			MethodName: "Drain",
