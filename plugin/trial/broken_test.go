@@ -81,6 +81,9 @@ func (g *greeter) agents(ctx context.Context, h *sdk.Host) error {
 	return err
 }
 
+// Reload takes any block that is sound, and makes nothing of it.
+func (g *greeter) Reload(context.Context, sdk.Extension) error { return nil }
+
 func (g *greeter) Start(ctx context.Context, h *sdk.Host) error {
 	if err := g.agents(ctx, h); err != nil {
 		return err
@@ -364,6 +367,20 @@ func (b *broken) Health(ctx context.Context, in *pb.HealthRequest) (*pb.HealthRe
 	}
 	if b.defect == "loses count" && err == nil {
 		out.Metrics["greetings_total"] = float64(1000 - n)
+	}
+	return out, err
+}
+
+func (b *broken) Reload(ctx context.Context, in *pb.ReloadRequest) (*pb.ReloadResponse, error) {
+	out, err := b.ExtensionServer.Reload(ctx, in)
+	switch {
+	case b.defect == "refuses its own block":
+		return &pb.ReloadResponse{Problems: []*pb.Problem{{Severity: string(schema.SeverityError), Message: "I liked the other one"}}}, nil
+	case b.defect == "dies of another block":
+		os.Exit(3)
+	case b.defect == "takes any block" && err == nil,
+		b.defect == "reloads what does not run" && status.Code(err) == codes.FailedPrecondition:
+		return &pb.ReloadResponse{}, nil
 	}
 	return out, err
 }

@@ -39,7 +39,7 @@ const (
 	aRuntime   = "docs/protocol.md#14-a-runtime"
 )
 
-// Groups returns the checks: extension/describe, life, config, commands, metrics, calls, process and host.
+// Groups returns the checks: extension/describe, life, config, commands, metrics, calls, reload, process and host.
 func (p Program) Groups() []conform.Group {
 	subject := life.Subject{
 		Open:     func(t conform.T) life.Extension { return p.open(t, p.Services(t)) },
@@ -49,7 +49,7 @@ func (p Program) Groups() []conform.Group {
 		Requires: func(t conform.T) []string { return p.describe(t).Description.Requires },
 	}
 	groups := append([]conform.Group{p.describeGroup()}, subject.Groups()...)
-	return append(groups, p.commandGroup(), p.metricGroup(), p.callGroup(), p.processGroup(), p.hostGroup())
+	return append(groups, p.commandGroup(), p.metricGroup(), p.callGroup(), p.reloadGroup(), p.processGroup(), p.hostGroup())
 }
 
 // marked returns the spec for one check, and the mark of its processes.
