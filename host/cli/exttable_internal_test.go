@@ -61,7 +61,7 @@ func TestTableOfExtensions(t *testing.T) {
 func TestTextOfADescription(t *testing.T) {
 	var out bytes.Buffer
 	err := writeDescription(&out, host.Description{
-		Status: plugin.Status{Name: "x", State: plugin.StateRunning, Attach: "/run/x.sock", Since: time.Now(), Metrics: map[string]float64{"sent_total": 12, "share": 0.25}},
+		Status: plugin.Status{Name: "x", State: plugin.StateRunning, Attach: "/run/x.sock", Since: time.Now(), Reloaded: time.Now().Add(-61 * time.Second), Metrics: map[string]float64{"sent_total": 12, "share": 0.25}},
 		Description: schema.Description{Commands: []schema.Command{{Name: "roll", Description: "Rolls."}, {Name: "tell", Description: "Tells."}},
 			Version: "1.2", Summary: "does it", Requires: []string{"agents"}, ConfigSchema: json.RawMessage(
 				`{"properties":{"rate":{"type":"object","properties":{"max":{"type":"integer","default":3,"description":"At most"}}},"mode":{"enum":["a","b"]}}}`)},
@@ -69,9 +69,29 @@ func TestTextOfADescription(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"x 1.2: does it\n", "requires  agents\n", "attached  to the process at /run/x.sock, which the host does not run\n", "counts    sent_total 12\n          share 0.25\n", "commands  /roll: Rolls.\n          /tell: Tells.\n", "  rate.max  integer     3  At most\n", `  mode      "a" or "b"  -`} {
+	for _, want := range []string{"x 1.2: does it\n", "requires  agents\n", ", reloaded in place 1m1s ago\n", "attached  to the process at /run/x.sock, which the host does not run\n", "counts    sent_total 12\n          share 0.25\n", "commands  /roll: Rolls.\n          /tell: Tells.\n", "  rate.max  integer     3  At most\n", `  mode      "a" or "b"  -`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+}
+
+func TestWhatIsReloadedInPlace(t *testing.T) {
+	now := time.Now()
+	before := []plugin.Status{{Name: "api", Generation: 2}, {Name: "desk", Generation: 3, Reloaded: now}}
+	for _, c := range []struct {
+		now  plugin.Status
+		want string
+	}{
+		{plugin.Status{Name: "api", Generation: 2}, ""},
+		{plugin.Status{Name: "api", Generation: 2, Reloaded: now}, ", reloaded in place"},
+		{plugin.Status{Name: "api", Generation: 3, Reloaded: now}, ""},
+		{plugin.Status{Name: "desk", Generation: 3, Reloaded: now}, ""},
+		{plugin.Status{Name: "desk", Generation: 4}, ""},
+		{plugin.Status{Name: "new", Generation: 1}, ""},
+	} {
+		if got := inPlace(before, c.now); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.now, got, c.want)
 		}
 	}
 }

@@ -25,6 +25,7 @@ type Script string
 // the path of a [Command] carries it out.
 const (
 	Good            Script = "good"
+	Reloads         Script = "reloads"           // takes any block while it serves, and makes nothing of it
 	StdoutFirst     Script = "stdout-first"      // writes to its standard output before the handshake
 	NeverReady      Script = "never-ready"       // says nothing at all
 	SilentExit      Script = "silent-exit"       // says nothing and exits with 3

@@ -221,6 +221,13 @@ func (p *served) Health(context.Context, *pb.HealthRequest) (*pb.HealthResponse,
 	return &pb.HealthResponse{}, nil
 }
 
+func (p *served) Reload(ctx context.Context, in *pb.ReloadRequest) (*pb.ReloadResponse, error) {
+	if p.script != Reloads {
+		return p.UnimplementedExtensionServer.Reload(ctx, in)
+	}
+	return &pb.ReloadResponse{}, nil
+}
+
 func (p *served) Drain(context.Context, *pb.DrainRequest) (*pb.DrainResponse, error) {
 	if p.script == HangsInDrain || p.script == IgnoresTheEnd {
 		forever()
