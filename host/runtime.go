@@ -30,4 +30,7 @@ type Runtime interface {
 }
 
 // A runtime that is a process is given what others are, and its process by the sdk as RuntimeHost.HostServices.
-var _ CommandUser = (*plugin.Runtime)(nil)
+var (
+	_ CommandUser = (*plugin.Runtime)(nil)
+	_ BrainUser   = (*plugin.Runtime)(nil)
+)

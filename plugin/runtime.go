@@ -115,6 +115,9 @@ func (r *Runtime) Services() schema.Services { return r.services }
 // UseCommands lets the agents of every process have c carried out from now on; until then there are no commands.
 func (r *Runtime) UseCommands(c schema.Commands) { r.offer.commands.Store(&c) }
 
+// UseBrains lets the agents of every process think with b from now on; until then no brain is there.
+func (r *Runtime) UseBrains(b schema.Brains) { r.offer.brains.Store(&b) }
+
 // Observe has f told of every Change from now on, see WithObserver.
 func (r *Runtime) Observe(f func(Change)) {
 	r.mu.Lock()

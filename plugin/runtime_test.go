@@ -80,12 +80,13 @@ func (k *kept) Open(ctx context.Context, h *sdk.RuntimeHost) (rt sdk.Services, e
 		}
 	}
 	k.rt, err = local.Open(ctx, local.Options{
-		Dir: dir, Logger: h.Log, Brains: map[string]brain.Factory{local.BuiltinBrain: k.brain},
+		Dir: dir, Logger: h.Log, UseBrains: true, Brains: map[string]brain.Factory{local.BuiltinBrain: k.brain},
 	})
 	if err != nil {
 		return rt, errors.Join(err, k.lock.Close())
 	}
 	k.rt.UseCommands(h.Commands)
+	k.rt.UseBrains(h.Brains)
 	rt = k.rt.Services()
 	rt.Chat = swallowing{rt.Chat, k.Swallows}
 	rt.Memory = dying{rt.Memory, k.DiesIn}

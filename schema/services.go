@@ -15,12 +15,16 @@ func ServiceNames() []string {
 	return []string{ServiceAgents, ServiceChat, ServiceMemory, ServiceEvents, ServiceUsage, ServiceIdentity}
 }
 
-// ServiceCommands is the name of Commands in HostServices.
-const ServiceCommands = "commands"
+// Names of the services of HostServices.
+const (
+	ServiceCommands = "commands"
+	ServiceBrains   = "brains"
+)
 
 // HostServices is what a host offers to a runtime. A nil field means that the service is not offered, by an older host for example.
 type HostServices struct {
 	Commands Commands
+	Brains   Brains
 }
 
 // Names returns the names of the services that are offered.
@@ -28,6 +32,9 @@ func (s HostServices) Names() []string {
 	var names []string
 	if s.Commands != nil {
 		names = append(names, ServiceCommands)
+	}
+	if s.Brains != nil {
+		names = append(names, ServiceBrains)
 	}
 	return names
 }
@@ -39,6 +46,8 @@ func (s HostServices) Only(names []string) HostServices {
 		switch n {
 		case ServiceCommands:
 			out.Commands = s.Commands
+		case ServiceBrains:
+			out.Brains = s.Brains
 		}
 	}
 	return out

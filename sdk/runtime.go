@@ -34,9 +34,9 @@ type Publisher interface {
 
 // RuntimeHost is what a runtime sees of the host that runs it.
 type RuntimeHost struct {
-	// HostServices are what the host offers to the runtime: Commands, what extensions let its agents do. They are there as long
-	// as the process. One that the host does not have is nil. Calls are made on behalf of the Caller in their context, which is
-	// who speaks to the agent.
+	// HostServices are what the host offers to the runtime: Commands, what extensions let its agents do, and Brains, what extensions
+	// think with for them. They are there as long as the process. One that the host does not have is nil. Calls are made on
+	// behalf of the Caller in their context, which is who speaks to the agent.
 	HostServices
 
 	Name       string       // under which the host knows the runtime in its log

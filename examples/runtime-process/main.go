@@ -16,11 +16,15 @@ type runtime struct {
 
 func (r *runtime) Open(ctx context.Context, h *sdk.RuntimeHost) (sdk.Services, error) {
 	var err error
-	if r.Runtime, err = local.Open(ctx, local.Options{Dir: h.Dir, Agents: r.Agents, Logger: h.Log}); err != nil {
+	r.Runtime, err = local.Open(ctx, local.Options{Dir: h.Dir, Agents: r.Agents, Logger: h.Log, UseBrains: h.Brains != nil})
+	if err != nil {
 		return sdk.Services{}, err
 	}
 	if h.Commands != nil { // a host of an earlier release has none to offer
 		r.UseCommands(h.Commands)
+	}
+	if h.Brains != nil {
+		r.UseBrains(h.Brains)
 	}
 	return r.Services(), nil
 }

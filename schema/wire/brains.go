@@ -206,7 +206,14 @@ func ServeThink(
 	ctx context.Context, log *slog.Logger, m *pb.ThinkRequest, out grpc.ServerStreamingServer[pb.ThinkResponse],
 	think func(context.Context, schema.ThinkRequest) iter.Seq2[schema.ThinkEvent, error],
 ) error {
-	return serveStream(ctx, &server{believes: true, log: log}, m.GetCaller(),
+	return serveThink(ctx, &server{believes: true, log: log}, m, out, think)
+}
+
+func serveThink(
+	ctx context.Context, s *server, m *pb.ThinkRequest, out grpc.ServerStreamingServer[pb.ThinkResponse],
+	think func(context.Context, schema.ThinkRequest) iter.Seq2[schema.ThinkEvent, error],
+) error {
+	return serveStream(ctx, s, m.GetCaller(),
 		func(ctx context.Context) iter.Seq2[schema.ThinkEvent, error] {
 			r, err := FromThinkRequest(m)
 			if err == nil {
@@ -225,7 +232,13 @@ func ServeThink(
 func ServeEmbed(
 	ctx context.Context, log *slog.Logger, m *pb.EmbedRequest, embed func(context.Context, schema.EmbedRequest) (schema.Embeddings, error),
 ) (*pb.EmbedResponse, error) {
-	return serve(ctx, &server{believes: true, log: log}, m.GetCaller(), func(ctx context.Context) (*pb.EmbedResponse, error) {
+	return serveEmbed(ctx, &server{believes: true, log: log}, m, embed)
+}
+
+func serveEmbed(
+	ctx context.Context, s *server, m *pb.EmbedRequest, embed func(context.Context, schema.EmbedRequest) (schema.Embeddings, error),
+) (*pb.EmbedResponse, error) {
+	return serve(ctx, s, m.GetCaller(), func(ctx context.Context) (*pb.EmbedResponse, error) {
 		r := schema.EmbedRequest{Provider: m.GetProvider(), Model: m.GetModel(), Texts: m.GetTexts()}
 		if err := r.Validate(); err != nil {
 			return nil, err
@@ -233,4 +246,54 @@ func ServeEmbed(
 		e, err := embed(ctx, r)
 		return ToEmbeddings(e), err
 	})
+}
+
+// brainsClient calls the brains that a host offers to a runtime.
+type brainsClient struct{ rpc pb.BrainsClient }
+
+var _ schema.Brains = brainsClient{}
+
+func (c brainsClient) List(ctx context.Context) ([]schema.BrainInfo, error) {
+	return unary(ctx, c.rpc.List, &pb.ListBrainsRequest{Caller: ToCaller(schema.CallerFrom(ctx))},
+		func(m *pb.ListBrainsResponse) ([]schema.BrainInfo, error) {
+			all := make([]schema.BrainInfo, len(m.GetBrains()))
+			for i, x := range m.GetBrains() {
+				all[i] = FromBrainInfo(x)
+			}
+			return all, nil
+		})
+}
+
+func (c brainsClient) Think(ctx context.Context, r schema.ThinkRequest) iter.Seq2[schema.ThinkEvent, error] {
+	return Think(ctx, c.rpc, r)
+}
+
+func (c brainsClient) Embed(ctx context.Context, r schema.EmbedRequest) (schema.Embeddings, error) {
+	return Embed(ctx, c.rpc, r)
+}
+
+// brainsServer offers brains to a runtime.
+type brainsServer struct {
+	pb.UnimplementedBrainsServer
+	*server
+	svc schema.Brains
+}
+
+func (s brainsServer) List(ctx context.Context, m *pb.ListBrainsRequest) (*pb.ListBrainsResponse, error) {
+	return serve(ctx, s.server, m.GetCaller(), func(ctx context.Context) (*pb.ListBrainsResponse, error) {
+		all, err := s.svc.List(ctx)
+		out := &pb.ListBrainsResponse{}
+		for _, b := range all {
+			out.Brains = append(out.Brains, ToBrainInfo(b))
+		}
+		return out, err
+	})
+}
+
+func (s brainsServer) Think(m *pb.ThinkRequest, out grpc.ServerStreamingServer[pb.ThinkResponse]) error {
+	return serveThink(out.Context(), s.server, m, out, s.svc.Think)
+}
+
+func (s brainsServer) Embed(ctx context.Context, m *pb.EmbedRequest) (*pb.EmbedResponse, error) {
+	return serveEmbed(ctx, s.server, m, s.svc.Embed)
 }

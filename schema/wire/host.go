@@ -11,6 +11,7 @@ import (
 func DialHost(cc grpc.ClientConnInterface, names []string) schema.HostServices {
 	return schema.HostServices{
 		Commands: commandsClient{pb.NewCommandsClient(cc)},
+		Brains:   brainsClient{pb.NewBrainsClient(cc)},
 	}.Only(names)
 }
 
@@ -20,5 +21,8 @@ func RegisterHost(s grpc.ServiceRegistrar, svc schema.HostServices, opts ...Opti
 	srv.believes = true
 	if svc.Commands != nil {
 		pb.RegisterCommandsServer(s, commandsServer{server: srv, svc: svc.Commands})
+	}
+	if svc.Brains != nil {
+		pb.RegisterBrainsServer(s, brainsServer{server: srv, svc: svc.Brains})
 	}
 }

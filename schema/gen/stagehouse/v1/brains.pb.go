@@ -21,6 +21,94 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ListBrainsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Caller        *Caller                `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBrainsRequest) Reset() {
+	*x = ListBrainsRequest{}
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBrainsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBrainsRequest) ProtoMessage() {}
+
+func (x *ListBrainsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBrainsRequest.ProtoReflect.Descriptor instead.
+func (*ListBrainsRequest) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ListBrainsRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+type ListBrainsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Brains        []*BrainInfo           `protobuf:"bytes,1,rep,name=brains,proto3" json:"brains,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBrainsResponse) Reset() {
+	*x = ListBrainsResponse{}
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBrainsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBrainsResponse) ProtoMessage() {}
+
+func (x *ListBrainsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBrainsResponse.ProtoReflect.Descriptor instead.
+func (*ListBrainsResponse) Descriptor() ([]byte, []int) {
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ListBrainsResponse) GetBrains() []*BrainInfo {
+	if x != nil {
+		return x.Brains
+	}
+	return nil
+}
+
 type BrainInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Description   string                 `protobuf:"bytes,1,opt,name=description,proto3" json:"description,omitempty"`
@@ -33,7 +121,7 @@ type BrainInfo struct {
 
 func (x *BrainInfo) Reset() {
 	*x = BrainInfo{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[0]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -45,7 +133,7 @@ func (x *BrainInfo) String() string {
 func (*BrainInfo) ProtoMessage() {}
 
 func (x *BrainInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[0]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -58,7 +146,7 @@ func (x *BrainInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrainInfo.ProtoReflect.Descriptor instead.
 func (*BrainInfo) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{0}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *BrainInfo) GetDescription() string {
@@ -108,7 +196,7 @@ type ThinkRequest struct {
 
 func (x *ThinkRequest) Reset() {
 	*x = ThinkRequest{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[1]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -120,7 +208,7 @@ func (x *ThinkRequest) String() string {
 func (*ThinkRequest) ProtoMessage() {}
 
 func (x *ThinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[1]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -133,7 +221,7 @@ func (x *ThinkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThinkRequest.ProtoReflect.Descriptor instead.
 func (*ThinkRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{1}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ThinkRequest) GetCaller() *Caller {
@@ -226,7 +314,7 @@ type ThinkMessage struct {
 
 func (x *ThinkMessage) Reset() {
 	*x = ThinkMessage{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[2]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -238,7 +326,7 @@ func (x *ThinkMessage) String() string {
 func (*ThinkMessage) ProtoMessage() {}
 
 func (x *ThinkMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[2]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -251,7 +339,7 @@ func (x *ThinkMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThinkMessage.ProtoReflect.Descriptor instead.
 func (*ThinkMessage) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{2}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ThinkMessage) GetRole() string {
@@ -300,7 +388,7 @@ type Tool struct {
 
 func (x *Tool) Reset() {
 	*x = Tool{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[3]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -312,7 +400,7 @@ func (x *Tool) String() string {
 func (*Tool) ProtoMessage() {}
 
 func (x *Tool) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[3]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -325,7 +413,7 @@ func (x *Tool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tool.ProtoReflect.Descriptor instead.
 func (*Tool) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{3}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Tool) GetName() string {
@@ -360,7 +448,7 @@ type ToolCall struct {
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[4]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -372,7 +460,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[4]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -385,7 +473,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{4}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ToolCall) GetId() string {
@@ -421,7 +509,7 @@ type ToolResult struct {
 
 func (x *ToolResult) Reset() {
 	*x = ToolResult{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[5]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -433,7 +521,7 @@ func (x *ToolResult) String() string {
 func (*ToolResult) ProtoMessage() {}
 
 func (x *ToolResult) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[5]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -446,7 +534,7 @@ func (x *ToolResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolResult.ProtoReflect.Descriptor instead.
 func (*ToolResult) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{5}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ToolResult) GetCallId() string {
@@ -486,7 +574,7 @@ type ThinkResponse struct {
 
 func (x *ThinkResponse) Reset() {
 	*x = ThinkResponse{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[6]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +586,7 @@ func (x *ThinkResponse) String() string {
 func (*ThinkResponse) ProtoMessage() {}
 
 func (x *ThinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[6]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +599,7 @@ func (x *ThinkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThinkResponse.ProtoReflect.Descriptor instead.
 func (*ThinkResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{6}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ThinkResponse) GetEvents() []*ThinkEvent {
@@ -536,7 +624,7 @@ type ThinkEvent struct {
 
 func (x *ThinkEvent) Reset() {
 	*x = ThinkEvent{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[7]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +636,7 @@ func (x *ThinkEvent) String() string {
 func (*ThinkEvent) ProtoMessage() {}
 
 func (x *ThinkEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[7]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +649,7 @@ func (x *ThinkEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThinkEvent.ProtoReflect.Descriptor instead.
 func (*ThinkEvent) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{7}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ThinkEvent) GetEvent() isThinkEvent_Event {
@@ -647,7 +735,7 @@ type ThinkDone struct {
 
 func (x *ThinkDone) Reset() {
 	*x = ThinkDone{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[8]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +747,7 @@ func (x *ThinkDone) String() string {
 func (*ThinkDone) ProtoMessage() {}
 
 func (x *ThinkDone) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[8]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +760,7 @@ func (x *ThinkDone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThinkDone.ProtoReflect.Descriptor instead.
 func (*ThinkDone) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{8}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ThinkDone) GetStop() string {
@@ -715,7 +803,7 @@ type TokenUsage struct {
 
 func (x *TokenUsage) Reset() {
 	*x = TokenUsage{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[9]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +815,7 @@ func (x *TokenUsage) String() string {
 func (*TokenUsage) ProtoMessage() {}
 
 func (x *TokenUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[9]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +828,7 @@ func (x *TokenUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenUsage.ProtoReflect.Descriptor instead.
 func (*TokenUsage) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{9}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TokenUsage) GetInputTokens() int64 {
@@ -783,7 +871,7 @@ type EmbedRequest struct {
 
 func (x *EmbedRequest) Reset() {
 	*x = EmbedRequest{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[10]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +883,7 @@ func (x *EmbedRequest) String() string {
 func (*EmbedRequest) ProtoMessage() {}
 
 func (x *EmbedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[10]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +896,7 @@ func (x *EmbedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmbedRequest.ProtoReflect.Descriptor instead.
 func (*EmbedRequest) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{10}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *EmbedRequest) GetCaller() *Caller {
@@ -850,7 +938,7 @@ type EmbedResponse struct {
 
 func (x *EmbedResponse) Reset() {
 	*x = EmbedResponse{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[11]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +950,7 @@ func (x *EmbedResponse) String() string {
 func (*EmbedResponse) ProtoMessage() {}
 
 func (x *EmbedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[11]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +963,7 @@ func (x *EmbedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EmbedResponse.ProtoReflect.Descriptor instead.
 func (*EmbedResponse) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{11}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *EmbedResponse) GetModel() string {
@@ -908,7 +996,7 @@ type Vector struct {
 
 func (x *Vector) Reset() {
 	*x = Vector{}
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[12]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -920,7 +1008,7 @@ func (x *Vector) String() string {
 func (*Vector) ProtoMessage() {}
 
 func (x *Vector) ProtoReflect() protoreflect.Message {
-	mi := &file_stagehouse_v1_brains_proto_msgTypes[12]
+	mi := &file_stagehouse_v1_brains_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -933,7 +1021,7 @@ func (x *Vector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vector.ProtoReflect.Descriptor instead.
 func (*Vector) Descriptor() ([]byte, []int) {
-	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{12}
+	return file_stagehouse_v1_brains_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Vector) GetValues() []float32 {
@@ -947,7 +1035,11 @@ var File_stagehouse_v1_brains_proto protoreflect.FileDescriptor
 
 const file_stagehouse_v1_brains_proto_rawDesc = "" +
 	"\n" +
-	"\x1astagehouse/v1/brains.proto\x12\rstagehouse.v1\x1a\x1astagehouse/v1/common.proto\"\x88\x01\n" +
+	"\x1astagehouse/v1/brains.proto\x12\rstagehouse.v1\x1a\x1astagehouse/v1/common.proto\"B\n" +
+	"\x11ListBrainsRequest\x12-\n" +
+	"\x06caller\x18\x01 \x01(\v2\x15.stagehouse.v1.CallerR\x06caller\"F\n" +
+	"\x12ListBrainsResponse\x120\n" +
+	"\x06brains\x18\x01 \x03(\v2\x18.stagehouse.v1.BrainInfoR\x06brains\"\x88\x01\n" +
 	"\tBrainInfo\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x12%\n" +
 	"\x0eoptions_schema\x18\x02 \x01(\fR\roptionsSchema\x12\x16\n" +
@@ -1017,8 +1109,9 @@ const file_stagehouse_v1_brains_proto_rawDesc = "" +
 	"\avectors\x18\x02 \x03(\v2\x15.stagehouse.v1.VectorR\avectors\x12/\n" +
 	"\x05usage\x18\x03 \x01(\v2\x19.stagehouse.v1.TokenUsageR\x05usage\" \n" +
 	"\x06Vector\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\x02R\x06values2\x92\x01\n" +
-	"\x06Brains\x12D\n" +
+	"\x06values\x18\x01 \x03(\x02R\x06values2\xdf\x01\n" +
+	"\x06Brains\x12K\n" +
+	"\x04List\x12 .stagehouse.v1.ListBrainsRequest\x1a!.stagehouse.v1.ListBrainsResponse\x12D\n" +
 	"\x05Think\x12\x1b.stagehouse.v1.ThinkRequest\x1a\x1c.stagehouse.v1.ThinkResponse0\x01\x12B\n" +
 	"\x05Embed\x12\x1b.stagehouse.v1.EmbedRequest\x1a\x1c.stagehouse.v1.EmbedResponseB\xbd\x01\n" +
 	"\x11com.stagehouse.v1B\vBrainsProtoP\x01ZFgithub.com/stagehouse/stagehouse/schema/gen/stagehouse/v1;stagehousev1\xa2\x02\x03SXX\xaa\x02\rStagehouse.V1\xca\x02\rStagehouse\\V1\xe2\x02\x19Stagehouse\\V1\\GPBMetadata\xea\x02\x0eStagehouse::V1b\x06proto3"
@@ -1035,45 +1128,51 @@ func file_stagehouse_v1_brains_proto_rawDescGZIP() []byte {
 	return file_stagehouse_v1_brains_proto_rawDescData
 }
 
-var file_stagehouse_v1_brains_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_stagehouse_v1_brains_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_stagehouse_v1_brains_proto_goTypes = []any{
-	(*BrainInfo)(nil),     // 0: stagehouse.v1.BrainInfo
-	(*ThinkRequest)(nil),  // 1: stagehouse.v1.ThinkRequest
-	(*ThinkMessage)(nil),  // 2: stagehouse.v1.ThinkMessage
-	(*Tool)(nil),          // 3: stagehouse.v1.Tool
-	(*ToolCall)(nil),      // 4: stagehouse.v1.ToolCall
-	(*ToolResult)(nil),    // 5: stagehouse.v1.ToolResult
-	(*ThinkResponse)(nil), // 6: stagehouse.v1.ThinkResponse
-	(*ThinkEvent)(nil),    // 7: stagehouse.v1.ThinkEvent
-	(*ThinkDone)(nil),     // 8: stagehouse.v1.ThinkDone
-	(*TokenUsage)(nil),    // 9: stagehouse.v1.TokenUsage
-	(*EmbedRequest)(nil),  // 10: stagehouse.v1.EmbedRequest
-	(*EmbedResponse)(nil), // 11: stagehouse.v1.EmbedResponse
-	(*Vector)(nil),        // 12: stagehouse.v1.Vector
-	(*Caller)(nil),        // 13: stagehouse.v1.Caller
+	(*ListBrainsRequest)(nil),  // 0: stagehouse.v1.ListBrainsRequest
+	(*ListBrainsResponse)(nil), // 1: stagehouse.v1.ListBrainsResponse
+	(*BrainInfo)(nil),          // 2: stagehouse.v1.BrainInfo
+	(*ThinkRequest)(nil),       // 3: stagehouse.v1.ThinkRequest
+	(*ThinkMessage)(nil),       // 4: stagehouse.v1.ThinkMessage
+	(*Tool)(nil),               // 5: stagehouse.v1.Tool
+	(*ToolCall)(nil),           // 6: stagehouse.v1.ToolCall
+	(*ToolResult)(nil),         // 7: stagehouse.v1.ToolResult
+	(*ThinkResponse)(nil),      // 8: stagehouse.v1.ThinkResponse
+	(*ThinkEvent)(nil),         // 9: stagehouse.v1.ThinkEvent
+	(*ThinkDone)(nil),          // 10: stagehouse.v1.ThinkDone
+	(*TokenUsage)(nil),         // 11: stagehouse.v1.TokenUsage
+	(*EmbedRequest)(nil),       // 12: stagehouse.v1.EmbedRequest
+	(*EmbedResponse)(nil),      // 13: stagehouse.v1.EmbedResponse
+	(*Vector)(nil),             // 14: stagehouse.v1.Vector
+	(*Caller)(nil),             // 15: stagehouse.v1.Caller
 }
 var file_stagehouse_v1_brains_proto_depIdxs = []int32{
-	13, // 0: stagehouse.v1.ThinkRequest.caller:type_name -> stagehouse.v1.Caller
-	2,  // 1: stagehouse.v1.ThinkRequest.messages:type_name -> stagehouse.v1.ThinkMessage
-	3,  // 2: stagehouse.v1.ThinkRequest.tools:type_name -> stagehouse.v1.Tool
-	4,  // 3: stagehouse.v1.ThinkMessage.calls:type_name -> stagehouse.v1.ToolCall
-	5,  // 4: stagehouse.v1.ThinkMessage.results:type_name -> stagehouse.v1.ToolResult
-	7,  // 5: stagehouse.v1.ThinkResponse.events:type_name -> stagehouse.v1.ThinkEvent
-	4,  // 6: stagehouse.v1.ThinkEvent.call:type_name -> stagehouse.v1.ToolCall
-	8,  // 7: stagehouse.v1.ThinkEvent.done:type_name -> stagehouse.v1.ThinkDone
-	9,  // 8: stagehouse.v1.ThinkDone.usage:type_name -> stagehouse.v1.TokenUsage
-	13, // 9: stagehouse.v1.EmbedRequest.caller:type_name -> stagehouse.v1.Caller
-	12, // 10: stagehouse.v1.EmbedResponse.vectors:type_name -> stagehouse.v1.Vector
-	9,  // 11: stagehouse.v1.EmbedResponse.usage:type_name -> stagehouse.v1.TokenUsage
-	1,  // 12: stagehouse.v1.Brains.Think:input_type -> stagehouse.v1.ThinkRequest
-	10, // 13: stagehouse.v1.Brains.Embed:input_type -> stagehouse.v1.EmbedRequest
-	6,  // 14: stagehouse.v1.Brains.Think:output_type -> stagehouse.v1.ThinkResponse
-	11, // 15: stagehouse.v1.Brains.Embed:output_type -> stagehouse.v1.EmbedResponse
-	14, // [14:16] is the sub-list for method output_type
-	12, // [12:14] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	15, // 0: stagehouse.v1.ListBrainsRequest.caller:type_name -> stagehouse.v1.Caller
+	2,  // 1: stagehouse.v1.ListBrainsResponse.brains:type_name -> stagehouse.v1.BrainInfo
+	15, // 2: stagehouse.v1.ThinkRequest.caller:type_name -> stagehouse.v1.Caller
+	4,  // 3: stagehouse.v1.ThinkRequest.messages:type_name -> stagehouse.v1.ThinkMessage
+	5,  // 4: stagehouse.v1.ThinkRequest.tools:type_name -> stagehouse.v1.Tool
+	6,  // 5: stagehouse.v1.ThinkMessage.calls:type_name -> stagehouse.v1.ToolCall
+	7,  // 6: stagehouse.v1.ThinkMessage.results:type_name -> stagehouse.v1.ToolResult
+	9,  // 7: stagehouse.v1.ThinkResponse.events:type_name -> stagehouse.v1.ThinkEvent
+	6,  // 8: stagehouse.v1.ThinkEvent.call:type_name -> stagehouse.v1.ToolCall
+	10, // 9: stagehouse.v1.ThinkEvent.done:type_name -> stagehouse.v1.ThinkDone
+	11, // 10: stagehouse.v1.ThinkDone.usage:type_name -> stagehouse.v1.TokenUsage
+	15, // 11: stagehouse.v1.EmbedRequest.caller:type_name -> stagehouse.v1.Caller
+	14, // 12: stagehouse.v1.EmbedResponse.vectors:type_name -> stagehouse.v1.Vector
+	11, // 13: stagehouse.v1.EmbedResponse.usage:type_name -> stagehouse.v1.TokenUsage
+	0,  // 14: stagehouse.v1.Brains.List:input_type -> stagehouse.v1.ListBrainsRequest
+	3,  // 15: stagehouse.v1.Brains.Think:input_type -> stagehouse.v1.ThinkRequest
+	12, // 16: stagehouse.v1.Brains.Embed:input_type -> stagehouse.v1.EmbedRequest
+	1,  // 17: stagehouse.v1.Brains.List:output_type -> stagehouse.v1.ListBrainsResponse
+	8,  // 18: stagehouse.v1.Brains.Think:output_type -> stagehouse.v1.ThinkResponse
+	13, // 19: stagehouse.v1.Brains.Embed:output_type -> stagehouse.v1.EmbedResponse
+	17, // [17:20] is the sub-list for method output_type
+	14, // [14:17] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_stagehouse_v1_brains_proto_init() }
@@ -1082,7 +1181,7 @@ func file_stagehouse_v1_brains_proto_init() {
 		return
 	}
 	file_stagehouse_v1_common_proto_init()
-	file_stagehouse_v1_brains_proto_msgTypes[7].OneofWrappers = []any{
+	file_stagehouse_v1_brains_proto_msgTypes[9].OneofWrappers = []any{
 		(*ThinkEvent_Thought)(nil),
 		(*ThinkEvent_Text)(nil),
 		(*ThinkEvent_Call)(nil),
@@ -1094,7 +1193,7 @@ func file_stagehouse_v1_brains_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stagehouse_v1_brains_proto_rawDesc), len(file_stagehouse_v1_brains_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

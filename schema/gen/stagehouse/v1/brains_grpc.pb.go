@@ -19,6 +19,7 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
+	Brains_List_FullMethodName  = "/stagehouse.v1.Brains/List"
 	Brains_Think_FullMethodName = "/stagehouse.v1.Brains/Think"
 	Brains_Embed_FullMethodName = "/stagehouse.v1.Brains/Embed"
 )
@@ -29,8 +30,11 @@ const (
 //
 // Brains is what an extension thinks with for agents, see schema.Brains. An extension whose InitResponse has a brain implements it
 // beside Extension, on the same connection; the host calls it. The status ABORTED without an ErrorDetail says that a call was not
-// begun, because this process is leaving, and that the next generation can be asked.
+// begun, because this process is leaving, and that the next generation can be asked. A host offers it to a runtime, see Runtime, and
+// asks the extension that the request names as its provider.
 type BrainsClient interface {
+	// List returns the brains that there are now, by provider. UNIMPLEMENTED by an extension, whose brain is in its InitResponse.
+	List(ctx context.Context, in *ListBrainsRequest, opts ...grpc.CallOption) (*ListBrainsResponse, error)
 	// Think takes one step and streams what comes of it. The last event has `done`. When the call is cancelled, the request to the
 	// model behind it is too.
 	Think(ctx context.Context, in *ThinkRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ThinkResponse], error)
@@ -44,6 +48,16 @@ type brainsClient struct {
 
 func NewBrainsClient(cc grpc.ClientConnInterface) BrainsClient {
 	return &brainsClient{cc}
+}
+
+func (c *brainsClient) List(ctx context.Context, in *ListBrainsRequest, opts ...grpc.CallOption) (*ListBrainsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListBrainsResponse)
+	err := c.cc.Invoke(ctx, Brains_List_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func (c *brainsClient) Think(ctx context.Context, in *ThinkRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ThinkResponse], error) {
@@ -81,8 +95,11 @@ func (c *brainsClient) Embed(ctx context.Context, in *EmbedRequest, opts ...grpc
 //
 // Brains is what an extension thinks with for agents, see schema.Brains. An extension whose InitResponse has a brain implements it
 // beside Extension, on the same connection; the host calls it. The status ABORTED without an ErrorDetail says that a call was not
-// begun, because this process is leaving, and that the next generation can be asked.
+// begun, because this process is leaving, and that the next generation can be asked. A host offers it to a runtime, see Runtime, and
+// asks the extension that the request names as its provider.
 type BrainsServer interface {
+	// List returns the brains that there are now, by provider. UNIMPLEMENTED by an extension, whose brain is in its InitResponse.
+	List(context.Context, *ListBrainsRequest) (*ListBrainsResponse, error)
 	// Think takes one step and streams what comes of it. The last event has `done`. When the call is cancelled, the request to the
 	// model behind it is too.
 	Think(*ThinkRequest, grpc.ServerStreamingServer[ThinkResponse]) error
@@ -98,6 +115,9 @@ type BrainsServer interface {
 // pointer dereference when methods are called.
 type UnimplementedBrainsServer struct{}
 
+func (UnimplementedBrainsServer) List(context.Context, *ListBrainsRequest) (*ListBrainsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method List not implemented")
+}
 func (UnimplementedBrainsServer) Think(*ThinkRequest, grpc.ServerStreamingServer[ThinkResponse]) error {
 	return status.Error(codes.Unimplemented, "method Think not implemented")
 }
@@ -123,6 +143,24 @@ func RegisterBrainsServer(s grpc.ServiceRegistrar, srv BrainsServer) {
 		t.testEmbeddedByValue()
 	}
 	s.RegisterService(&Brains_ServiceDesc, srv)
+}
+
+func _Brains_List_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListBrainsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(BrainsServer).List(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Brains_List_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(BrainsServer).List(ctx, req.(*ListBrainsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
 }
 
 func _Brains_Think_Handler(srv interface{}, stream grpc.ServerStream) error {
@@ -161,6 +199,10 @@ var Brains_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "stagehouse.v1.Brains",
 	HandlerType: (*BrainsServer)(nil),
 	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "List",
+			Handler:    _Brains_List_Handler,
+		},
 		{
 			MethodName: "Embed",
 			Handler:    _Brains_Embed_Handler,
