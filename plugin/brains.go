@@ -45,8 +45,8 @@ func (b brains) Think(ctx context.Context, r schema.ThinkRequest) iter.Seq2[sche
 				yield(schema.ThinkEvent{}, err)
 				return
 			}
-			s := step{g: g, yield: yield}
-			if !wire.NotBegun(s.take(ctx, wire.Think(ctx, pb.NewBrainsClient(g.proc.Conn()), r))) {
+			s := step{ctx: ctx, g: g, yield: yield}
+			if !wire.NotBegun(s.take(wire.Think(ctx, pb.NewBrainsClient(g.proc.Conn()), r))) {
 				return
 			}
 			left = g
@@ -103,26 +103,29 @@ func (b brains) known() string {
 
 // step is one that a generation takes, as it is yielded.
 type step struct {
+	ctx   context.Context
 	g     *generation
 	yield func(schema.ThinkEvent, error) bool
 }
 
 // take yields what comes of the step, and holds the extension to it that the last event, and no other, ends it. It returns
 // the error of one that was not begun, and yields that of any other.
-func (s step) take(ctx context.Context, events iter.Seq2[schema.ThinkEvent, error]) error {
-	done := false
+func (s step) take(events iter.Seq2[schema.ThinkEvent, error]) error {
+	begun, done := false, false
 	for e, err := range events {
 		switch {
-		case wire.NotBegun(err):
+		case err != nil && done: // it has said all, and how its process ends is nobody's concern
+			return nil
+		case wire.NotBegun(err) && !begun:
 			return err
 		case err != nil:
-			s.yield(schema.ThinkEvent{}, s.g.brainError(ctx, err))
+			s.yield(schema.ThinkEvent{}, s.g.brainError(s.ctx, err))
 			return nil
 		case done:
 			s.yield(schema.ThinkEvent{}, schema.Errorf(schema.CodeInternal, "the brain %s goes on after the end of its step", s.g.spec.Name))
 			return nil
 		}
-		done = e.Done != nil
+		begun, done = true, e.Done != nil
 		if !s.yield(e, nil) {
 			return nil
 		}
@@ -133,14 +136,11 @@ func (s step) take(ctx context.Context, events iter.Seq2[schema.ThinkEvent, erro
 	return nil
 }
 
-// brainError tells what a person makes of the error of a brain that was asked with ctx. A brain whose extension has no more time to
-// drain gives up, which is not to be taken for that the caller did.
+// brainError tells what a person makes of the error of a brain. One that gives up what nobody has cancelled ends with its process.
 func (g *generation) brainError(ctx context.Context, err error) error {
-	switch code := schema.CodeOf(err); {
-	case code == schema.CodeUnavailable && !wire.Answered(err):
+	code := schema.CodeOf(err)
+	if code == schema.CodeUnavailable && !wire.Answered(err) || wire.NotBegun(err) || code == schema.CodeCancelled && ctx.Err() == nil {
 		return schema.Errorf(schema.CodeUnavailable, "the extension %s went away while it was thinking", g.spec.Name)
-	case code == schema.CodeCancelled && ctx.Err() == nil:
-		return schema.Errorf(schema.CodeUnavailable, "the extension %s gave up while it was thinking", g.spec.Name)
 	}
 	return err
 }

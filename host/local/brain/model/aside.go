@@ -43,13 +43,18 @@ func (t *turn) askAside(system, message string, tokens int) (string, error) {
 		if e.Done != nil {
 			return strings.TrimSpace(text.String()), t.do(brain.Step{Usage: &brain.Usage{Provider: c.provider, Model: e.Done.Model, Tokens: e.Done.Usage}})
 		}
+		if text.Len() > maxOutputBytes {
+			return strings.TrimSpace(text.String()), nil
+		}
 	}
 	return "", schema.Errorf(schema.CodeUnavailable, "the brain ended without saying how")
 }
 
+// clipped bounds a text, and shows that there was more.
 func clipped(s string, bytes int) string {
 	if len(s) <= bytes {
 		return s
 	}
-	return strings.ToValidUTF8(s[:bytes], "") + "…"
+	const more = "…"
+	return cut(s, bytes-len(more)) + more
 }

@@ -125,6 +125,8 @@ type turn struct {
 	messages []schema.ThinkMessage
 	said     strings.Builder // of the reply
 	thinking strings.Builder // of a thought that is not yielded yet
+	mused    strings.Builder // the reasoning of a step that has not said anything yet
+	again    string          // of the reasoning of a step that broke off, what has not come again yet
 	kept     []string        // memories
 }
 
@@ -214,10 +216,13 @@ func (t *turn) step(last bool) (done bool, err error) {
 		return true, nil
 	}
 	t.steps++
-	t.messages = append(t.messages, schema.ThinkMessage{Role: schema.ThinkAgent, Text: a.text, Calls: a.calls, State: a.state})
 	if len(a.calls) == 0 {
 		return true, t.finish(a)
 	}
+	if last {
+		return true, t.giveUp()
+	}
+	t.messages = append(t.messages, schema.ThinkMessage{Role: schema.ThinkAgent, Text: a.text, Calls: a.calls, State: a.state})
 	results := make([]schema.ToolResult, len(a.calls))
 	for i, c := range a.calls {
 		if results[i], err = t.carryOut(c); err != nil {
@@ -226,6 +231,17 @@ func (t *turn) step(last bool) (done bool, err error) {
 	}
 	t.messages = append(t.messages, schema.ThinkMessage{Role: schema.ThinkTools, Results: results})
 	return false, nil
+}
+
+// giveUp ends the turn of a model that calls tools in its last step, although it was given none.
+func (t *turn) giveUp() error {
+	if t.said.Len() == 0 {
+		return schema.Errorf(schema.CodeFailedPrecondition, "the model has called tools in each of %d steps and said nothing; raise maxSteps", t.steps)
+	}
+	if err := t.note("I have called tools in each of %d steps, and may take no more.", t.steps); err != nil {
+		return err
+	}
+	return t.remember()
 }
 
 // finish ends the turn after the model's last words.

@@ -98,8 +98,8 @@ func (t *turn) offerCommands() error {
 	}
 	for _, c := range all {
 		name := c.Name
-		if _, taken := t.does[name]; taken || name == "feel" {
-			name = clipped("command_"+name, 64)
+		for _, taken := t.does[name]; taken || name == "feel"; _, taken = t.does[name] {
+			name = cut("command_"+name, 64)
 		}
 		t.offer(name, c.Description, string(c.InputSchema), func(input schema.Object) (any, error) {
 			return t.Commands.Run(t.ctx, c.Name, input)
@@ -134,7 +134,7 @@ func (t *turn) carryOut(c schema.ToolCall) (schema.ToolResult, error) {
 func (t *turn) run(c schema.ToolCall) (any, error) {
 	x, ok := t.does[c.Name]
 	if !ok {
-		return nil, schema.Errorf(schema.CodeNotFound, "there is no tool %.80q", c.Name)
+		return nil, schema.Errorf(schema.CodeNotFound, "there is no tool %.80q; there are: %s", c.Name, strings.Join(t.toolNames(), ", "))
 	}
 	if c.Input == nil {
 		c.Input = schema.Object{}
@@ -143,6 +143,13 @@ func (t *turn) run(c schema.ToolCall) (any, error) {
 		return nil, schema.Errorf(schema.CodeInvalidArgument, "the input does not fit: %w", err)
 	}
 	return x.run(c.Input)
+}
+
+func (t *turn) toolNames() (names []string) {
+	for _, x := range t.tools {
+		names = append(names, x.Name)
+	}
+	return names
 }
 
 // decoded reads an input that fits its schema.
