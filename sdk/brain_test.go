@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stagehouse/stagehouse/plugin"
 	"github.com/stagehouse/stagehouse/schema"
@@ -208,5 +209,27 @@ func TestABrainThatIsNotGranted(t *testing.T) {
 	}
 	if got := gather(m.Brains().Think(ann(), stepOf(nil)), nil); schema.CodeOf(got.err) != schema.CodeNotFound {
 		t.Errorf("it thinks: %+v", got)
+	}
+}
+
+// TestAStepThatOutlastsTheDrain is cut off at its deadline, and may be asked for again: nobody has cancelled it.
+func TestAStepThatOutlastsTheDrain(t *testing.T) {
+	m, _ := newManager(t)
+	spec := commanderSpec(t, "commander")
+	spec.DrainTimeout = 200 * time.Millisecond
+	if err := m.Start(context.Background(), spec); err != nil {
+		t.Fatal(err)
+	}
+	begun, held := make(chan struct{}), make(chan thought, 1)
+	go func() {
+		options := schema.Object{"fault": "wait", "until": filepath.Join(t.TempDir(), "until")}
+		held <- gather(m.Brains().Think(ann(schema.ScopeChat), stepOf(options)), func(string) { close(begun) })
+	}()
+	<-begun
+	if err := m.Reload(context.Background(), spec); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-held; got.text != "1 " || schema.CodeOf(got.err) != schema.CodeUnavailable {
+		t.Errorf("it ends with %+v", got)
 	}
 }
