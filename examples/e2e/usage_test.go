@@ -23,12 +23,12 @@ func startCounting(t *testing.T, usage string) *house {
 	if out, err := exec.Command("go", "build", "-o", path, "github.com/stagehouse/stagehouse/examples/brain").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	write(t, h.file, counting(usage))
+	write(t, h.file, priced(usage))
 	h.server = start(t, t.TempDir(), "--config", h.file)
 	return h
 }
 
-func counting(usage string) string {
+func priced(usage string) string {
 	return `{"extensions": {"api": {"port": 0}, "brain": {"pauseMs": 0}}, "usage": {` + usage + `},
 		"agents": [{"id": "abacus", "brain": {"provider": "brain", "upTo": 3, "fallback": ["builtin"]}}, {"id": "plain"}]}`
 }
@@ -124,7 +124,7 @@ func TestUsageAndBudgets(t *testing.T) {
 		t.Errorf("usage --json prints, with exit code %d:\n%s", code, out)
 	}
 
-	write(t, h.file, counting(prices+budget+`"many"}]`))
+	write(t, h.file, priced(prices+budget+`"many"}]`))
 	if out, _, code := h.tool("validate", "--config", h.file); code != 2 || !strings.Contains(out, "/usage/budgets/0/tokens") {
 		t.Errorf("validate prints, with exit code %d:\n%s", code, out)
 	}
@@ -132,7 +132,7 @@ func TestUsageAndBudgets(t *testing.T) {
 		t.Errorf("a reload of a budget that cannot be ends with %d: %s", code, stderr)
 	}
 	say("alice", http.StatusPaymentRequired)
-	write(t, h.file, counting(prices+budget+`12}]`))
+	write(t, h.file, priced(prices+budget+`12}]`))
 	if _, stderr, code := h.ext("reload", "--all"); code != 0 {
 		t.Fatalf("reload: %s", stderr)
 	}
