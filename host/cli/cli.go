@@ -20,7 +20,6 @@ import (
 	"github.com/stagehouse/stagehouse/host"
 	"github.com/stagehouse/stagehouse/host/config"
 	"github.com/stagehouse/stagehouse/host/local"
-	"github.com/stagehouse/stagehouse/host/local/brain/model"
 	"github.com/stagehouse/stagehouse/plugin/protocol"
 )
 
@@ -160,7 +159,7 @@ func (p *Program) loader() (config.Loader, error) {
 		return config.Loader{}, fmt.Errorf("encode the starter agents: %w", err)
 	}
 	return config.Loader{
-		BuiltIns: builtIns, Brains: []string{local.BuiltinBrain}, Starters: starters, Check: host.Check, BrainProblems: model.Problems,
+		BuiltIns: builtIns, Brains: []string{local.BuiltinBrain}, Starters: starters, Check: host.Check, BrainProblems: local.BrainProblems,
 	}, nil
 }
 

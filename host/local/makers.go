@@ -10,9 +10,11 @@ import (
 
 	"github.com/stagehouse/stagehouse/host/fault"
 	"github.com/stagehouse/stagehouse/host/local/brain"
+	"github.com/stagehouse/stagehouse/host/local/brain/builtin"
 	"github.com/stagehouse/stagehouse/host/local/brain/model"
 	"github.com/stagehouse/stagehouse/host/local/mood"
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/problem"
 )
 
 // maxMaking bounds how many brains of one provider are being made at once, those included that nobody waits for any more.
@@ -113,10 +115,27 @@ func (r *Runtime) makeBrain(ctx context.Context, agentID string, b schema.Brain)
 	if _, err := mood.TemperOf(b.Options); err != nil {
 		return nil, fmt.Errorf("brain %s: %w", b.Provider, err)
 	}
-	if b.Options = maps.Clone(b.Options); b.Options != nil {
-		delete(b.Options, mood.Option)
+	return r.makeThinker(ctx, agentID, withoutTemper(b))
+}
+
+func withoutTemper(b schema.Brain) schema.Brain {
+	b.Options = maps.Clone(b.Options)
+	maps.DeleteFunc(b.Options, func(name string, _ any) bool { return name == mood.Option })
+	return b
+}
+
+// BrainProblems returns what is wrong with what an agent's field "brain" says to this runtime and to the brains that extensions offer,
+// with pointers into the field. Of a brain that is not offered nothing is known.
+func BrainProblems(b schema.Brain, offered []schema.BrainInfo) []schema.Problem {
+	all := mood.Problems(b.Options)
+	b = withoutTemper(b)
+	if b.Provider == BuiltinBrain {
+		if _, err := builtin.New(context.Background(), "", b.Options); err != nil {
+			return append(all, problem.Errorf("", "", "%v", err))
+		}
+		return all
 	}
-	return r.makeThinker(ctx, agentID, b)
+	return append(all, model.Problems(b, offered)...)
 }
 
 // makeThinker makes what thinks for an agent, or instead of that.

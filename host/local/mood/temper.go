@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
@@ -32,6 +33,30 @@ const temperSchema = `{
 	}
 }`
 
+// Problems returns what is wrong with the temper that the options of a brain ask for under [Option], with pointers into them.
+func Problems(options schema.Object) []schema.Problem {
+	asked, ok := options[Option]
+	if !ok {
+		return nil
+	}
+	var v any
+	raw, err := json.Marshal(asked)
+	if err == nil {
+		err = json.Unmarshal(raw, &v)
+	}
+	var all []schema.Problem
+	if err == nil {
+		all, err = problem.Schema{Raw: []byte(temperSchema)}.Check(v)
+	}
+	if err != nil {
+		return []schema.Problem{problem.Errorf("/"+Option, "", "%v", err)}
+	}
+	for i := range all {
+		all[i].Pointer = "/" + Option + all[i].Pointer
+	}
+	return all
+}
+
 // TemperOf returns the temper that the options of a brain ask for under [Option], or says what is wrong with them. What they leave
 // open is as in Even.
 func TemperOf(options schema.Object) (Temper, error) {
@@ -39,26 +64,18 @@ func TemperOf(options schema.Object) (Temper, error) {
 	if !ok {
 		return Even, nil
 	}
-	raw, err := json.Marshal(asked)
-	if err != nil {
-		return Even, fmt.Errorf("%s: %w", Option, err)
-	}
-	var v any
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return Even, fmt.Errorf("%s: %w", Option, err)
-	}
-	problems, err := problem.Schema{Raw: []byte(temperSchema)}.Check(v)
-	if err != nil {
-		return Even, err
-	}
-	for _, p := range problems {
-		return Even, fmt.Errorf("%s%s: %s", Option, p.Pointer, p.Message)
+	for _, p := range Problems(options) {
+		return Even, fmt.Errorf("%s: %s", strings.TrimPrefix(p.Pointer, "/"), p.Message)
 	}
 	own := struct {
 		Valence, Arousal float64
 		HalfLifeMinutes  float64
 	}{Even.Valence, Even.Arousal, Even.HalfLife.Minutes()}
-	if err := json.Unmarshal(raw, &own); err != nil {
+	raw, err := json.Marshal(asked)
+	if err == nil {
+		err = json.Unmarshal(raw, &own)
+	}
+	if err != nil {
 		return Even, fmt.Errorf("%s: %w", Option, err)
 	}
 	return Temper{own.Valence, own.Arousal, time.Duration(own.HalfLifeMinutes * float64(time.Minute))}, nil
