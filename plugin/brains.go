@@ -136,11 +136,14 @@ func (s step) take(events iter.Seq2[schema.ThinkEvent, error]) error {
 	return nil
 }
 
-// brainError tells what a person makes of the error of a brain. One that gives up what nobody has cancelled ends with its process.
+// brainError tells what a person makes of the error of a brain that was asked with ctx. A brain that gives up what nobody has cancelled,
+// as one does whose extension has no more time to drain, is not there.
 func (g *generation) brainError(ctx context.Context, err error) error {
-	code := schema.CodeOf(err)
-	if code == schema.CodeUnavailable && !wire.Answered(err) || wire.NotBegun(err) || code == schema.CodeCancelled && ctx.Err() == nil {
+	switch code := schema.CodeOf(err); {
+	case code == schema.CodeUnavailable && !wire.Answered(err), wire.NotBegun(err):
 		return schema.Errorf(schema.CodeUnavailable, "the extension %s went away while it was thinking", g.spec.Name)
+	case code == schema.CodeCancelled && ctx.Err() == nil:
+		return schema.Errorf(schema.CodeUnavailable, "the extension %s gave up while it was thinking", g.spec.Name)
 	}
 	return err
 }

@@ -90,12 +90,16 @@ func TestDocsShowAConfiguration(t *testing.T) {
 	if !ok {
 		t.Fatal("the chapter shows no configuration")
 	}
-	l := loader()
-	for _, name := range []string{"openai", "ollama"} {
-		l.BuiltIns[name] = l.BuiltIns["api"]
+	l, file := loader(), write(t, shown)
+	plugins := filepath.Join(filepath.Dir(file), "plugins")
+	if err := os.Mkdir(plugins, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(plugins, "stagehouse-openai"), nil, 0o700); err != nil {
+		t.Fatal(err)
 	}
 	l.Check = func(context.Context, config.Extension) (schema.CheckResult, error) { return schema.CheckResult{}, nil }
-	cfg, problems := load(t, l, config.Sources{File: write(t, shown), Env: []string{"OPENAI_API_KEY=x"}})
+	cfg, problems := load(t, l, config.Sources{File: file, Env: []string{"OPENAI_API_KEY=x"}})
 	if len(problems) > 0 || len(cfg.Usage.Prices) != 3 || len(cfg.Usage.Budgets) != 3 {
 		t.Errorf("it is read as %+v, with %+v", cfg, problems)
 	}
