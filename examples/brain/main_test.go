@@ -20,7 +20,11 @@ import (
 	"github.com/stagehouse/stagehouse/host/guard"
 	"github.com/stagehouse/stagehouse/host/local"
 	"github.com/stagehouse/stagehouse/plugin"
+	"github.com/stagehouse/stagehouse/plugin/trial"
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/conform"
+	"github.com/stagehouse/stagehouse/schema/conform/conformtest"
+	"github.com/stagehouse/stagehouse/sdk/sdktest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,13 +39,18 @@ func counted() string {
 	return b.String()
 }
 
-// house is a runtime with an agent that the extension, which is a process, thinks for.
-func house(t *testing.T) (*local.Runtime, *plugin.Manager, plugin.Spec) {
+func build(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "stagehouse-brain")
 	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	return path
+}
+
+// house is a runtime with an agent that the extension, which is a process, thinks for.
+func house(t *testing.T) (*local.Runtime, *plugin.Manager, plugin.Spec) {
+	t.Helper()
 	rt, err := local.Open(context.Background(), local.Options{Dir: t.TempDir(), UseBrains: true, Agents: []local.AgentSpec{
 		{ID: "abacus", Brain: schema.Brain{Provider: "brain", Options: schema.Object{"upTo": upTo}}},
 	}})
@@ -55,7 +64,7 @@ func house(t *testing.T) (*local.Runtime, *plugin.Manager, plugin.Spec) {
 			t.Error(err)
 		}
 	})
-	spec := plugin.Spec{Name: "brain", Path: path, Private: true}
+	spec := plugin.Spec{Name: "brain", Path: build(t), Private: true}
 	if err := m.Start(context.Background(), spec); err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +124,16 @@ func TestAnAnswerOutlivesItsBrain(t *testing.T) {
 			t.Errorf("%s: it says %q, and replies %q", name, said, reply)
 		}
 	}
+}
+
+// TestConforms holds the extension to what a host expects of one, and of a brain.
+func TestConforms(t *testing.T) {
+	program := trial.Program{
+		Spec:     plugin.Spec{Name: "brain", Path: build(t), Config: []byte(`{"pauseMs": 5}`)},
+		Services: func(conform.T) schema.Services { return sdktest.NewHost().Services() },
+		Brain:    []byte(`{"upTo": 20}`),
+	}
+	conformtest.Run(t, program.Groups())
 }
 
 // TestReadmeShowsThisSource keeps README.md true.

@@ -23,19 +23,21 @@ import (
 
 func (p *Program) conformExtension() *cobra.Command {
 	var flags conformFlags
-	var block string
+	var block, brain string
 	c := &cobra.Command{
 		Use:   "extension TARGET [-- ARGUMENT...]",
 		Short: "Hold the program of an extension to the contract",
 		Long: `extension checks whether a program is an extension: what it says of itself, the order of its life, how strict it is about
-its configuration, how its process ends, and whether a host can run, replace and stop it. TARGET is a program in any language,
+its configuration, what it thinks with for agents, how its process ends, and whether a host can run, replace and stop it. TARGET is a program in any language,
 or the name of a built-in extension; what follows -- are arguments of the program.
 
 The program is run many times, with the block of --config, against the reference runtime with the agents nyx and aria. Give
-it port 0, so that its processes are not in each other's way. An extension in Go is held to most of the checks by
+it port 0, so that its processes are not in each other's way. If it has a brain, --brain says options with which that answers
+in several pieces; where the model behind it cannot be asked, what needs an answer is skipped. An extension in Go is held to most of the checks by
 sdktest.TestExtension, too, without building it.`,
 		Example: `  stagehouse conform extension ./plugins/stagehouse-hello --config '{"address": "127.0.0.1:0"}'
   stagehouse conform extension api --config '{"port": 0}'
+  stagehouse conform extension ./plugins/stagehouse-brain --brain '{"upTo": 20}'
   stagehouse conform extension node --config block.json -- dist/main.js`,
 		Args: oneTarget,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -43,14 +45,19 @@ sdktest.TestExtension, too, without building it.`,
 			if err != nil {
 				return err
 			}
-			if spec.Config, err = readBlock(block); err != nil {
+			program := trial.Program{Spec: spec, Services: trialServices}
+			if program.Spec.Config, err = readObject("the block of --config", block); err != nil {
 				return err
 			}
-			return p.conform(c.Context(), &flags, args[0], trial.Program{Spec: spec, Services: trialServices}.Groups())
+			if program.Brain, err = readObject("the options of --brain", brain); err != nil {
+				return err
+			}
+			return p.conform(c.Context(), &flags, args[0], program.Groups())
 		},
 	}
 	flags.register(c)
 	c.Flags().StringVar(&block, "config", "", "the block of its configuration: JSON, or a file with it (default {})")
+	c.Flags().StringVar(&brain, "brain", "", "options of its brain: JSON, or a file with it (default what it requires)")
 	return c
 }
 
@@ -87,8 +94,8 @@ func oneTarget(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// readBlock returns the block that a flag has, or names the file of.
-func readBlock(text string) (json.RawMessage, error) {
+// readObject returns the JSON object that a flag has, or names the file of. What says what it is.
+func readObject(what, text string) (json.RawMessage, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -96,12 +103,12 @@ func readBlock(text string) (json.RawMessage, error) {
 	if !bytes.HasPrefix(b, []byte("{")) {
 		var err error
 		if b, err = os.ReadFile(text); err != nil {
-			return nil, fmt.Errorf("read the block of --config: %w", err)
+			return nil, fmt.Errorf("read %s: %w", what, err)
 		}
 	}
 	var block map[string]any
 	if err := json.Unmarshal(b, &block); err != nil {
-		return nil, fmt.Errorf("the block of --config is no JSON object: %w", err)
+		return nil, fmt.Errorf("%s: this is no JSON object: %w", what, err)
 	}
 	return b, nil
 }

@@ -72,7 +72,7 @@ func runtimeGroups(target string, args []string, block string, without []string)
 	if err != nil {
 		return nil, err
 	}
-	if spec.Config, err = readBlock(block); err != nil {
+	if spec.Config, err = readObject("the block of --config", block); err != nil {
 		return nil, err
 	}
 	open := func(ctx context.Context, dir string) (services.Opened, error) {

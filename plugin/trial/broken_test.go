@@ -48,6 +48,7 @@ type greeter struct {
 
 	defect  string
 	counted atomic.Int64
+	thought atomic.Int64 // the last number of its brain, where it has one head for all
 }
 
 // Commands has one that does nothing.
@@ -120,6 +121,7 @@ type broken struct {
 	goplugin.NetRPCUnsupportedPlugin
 	pb.ExtensionServer
 	commands   pb.CommandsServer
+	brains     pb.BrainsServer
 	broker     *goplugin.GRPCBroker
 	defect     string
 	services   []string
@@ -127,6 +129,7 @@ type broken struct {
 	asked      atomic.Int64 // for its health
 	drains     atomic.Int64
 	begun      atomic.Bool
+	leaving    chan struct{} // closed by the first drain
 }
 
 var _ goplugin.GRPCPlugin = (*broken)(nil)
@@ -135,6 +138,7 @@ func (b *broken) GRPCServer(broker *goplugin.GRPCBroker, s *grpc.Server) error {
 	b.broker = broker
 	pb.RegisterExtensionServer(s, b)
 	pb.RegisterCommandsServer(s, brokenCommands{b.commands, b})
+	pb.RegisterBrainsServer(s, brokenBrain{b.brains, b})
 	return nil
 }
 
@@ -174,7 +178,7 @@ func (b *broken) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientC
 	return nil, errors.New("no client")
 }
 
-// RegisterService takes the sdk's servers of the extension's life and of its commands, which are registered nowhere else.
+// RegisterService takes the sdk's servers of the extension's life, its commands and its brain, which are registered nowhere else.
 func (b *broken) RegisterService(_ *grpc.ServiceDesc, impl any) {
 	if server, ok := impl.(pb.ExtensionServer); ok {
 		b.ExtensionServer = server
@@ -182,11 +186,14 @@ func (b *broken) RegisterService(_ *grpc.ServiceDesc, impl any) {
 	if server, ok := impl.(pb.CommandsServer); ok {
 		b.commands = server
 	}
+	if server, ok := impl.(pb.BrainsServer); ok {
+		b.brains = server
+	}
 }
 
 // newBroken returns the extension with a defect; line is nil where it is only asked.
 func newBroken(defect string, line tether.Line) (*broken, error) {
-	b := &broken{defect: defect}
+	b := &broken{defect: defect, leaving: make(chan struct{})}
 	env := sdk.Environment{Services: b.dial, Log: slog.New(slog.DiscardHandler)}
 	if line != nil {
 		env.Others = line
@@ -250,6 +257,10 @@ func checked(defect string) int {
 	for _, c := range in.GetCommands() {
 		d.Commands = append(d.Commands, wire.FromCommand(c))
 	}
+	if in.GetBrain() != nil {
+		info := wire.FromBrainInfo(in.GetBrain())
+		d.Brain = &info
+	}
 	out, err2 := b.Configure(context.Background(), &pb.ConfigureRequest{Config: block})
 	if errors.Join(err, err2) != nil {
 		return 1
@@ -296,6 +307,9 @@ func (b *broken) Init(ctx context.Context, in *pb.InitRequest) (*pb.InitResponse
 	}
 	if b.defect == "has other commands" && out != nil {
 		out.Commands[0].Description = "Something else."
+	}
+	if b.defect == "has another brain" && out != nil {
+		out.Brain.Description = "Something else."
 	}
 	return out, err
 }
@@ -390,6 +404,9 @@ var opened []*os.File
 
 func (b *broken) Drain(ctx context.Context, in *pb.DrainRequest) (*pb.DrainResponse, error) {
 	n := b.drains.Add(1)
+	if n == 1 {
+		close(b.leaving)
+	}
 	switch {
 	case b.defect == "drains once" && n > 1:
 		return nil, status.Error(codes.Internal, "it is drained")

@@ -43,7 +43,21 @@ func defects() map[string]string {
 		"does what it does not know":          "commands/unknown",
 		"takes any input":                     "commands/bad-input",
 		"is never away":                       "commands/not-begun",
-		"is only unavailable":                 "commands/not-begun",
+		"is only unavailable":                 "commands/not-begun brain/drain",
+		"has another brain":                   "brain/agrees",
+		"is never done":                       "brain/answers",
+		"is done twice":                       "brain/answers",
+		"says nothing":                        "brain/answers",
+		"dies of thinking":                    "brain/answers",
+		"stops at a whim":                     "brain/answers",
+		"takes any options":                   "brain/options-are-checked",
+		"thinks on":                           "brain/cancelled-soon",
+		"begins again":                        "brain/goes-on",
+		"has one head for all":                "brain/at-once",
+		"cuts off what it thinks":             "brain/drain",
+		"thinks when it has left":             "brain/drain",
+		"embeds ASCII":                        "brain/embeds",
+		"embeds a few":                        "brain/embeds-many",
 		"counts nonsense":                     "metrics/are-sound",
 		"loses count":                         "metrics/totals-grow",
 		"calls as nobody":                     "calls/carry-a-caller",
@@ -72,7 +86,7 @@ func program(t *testing.T, defect string) trial.Program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trial.Program{Services: services, Spec: plugin.Spec{
+	return trial.Program{Services: services, Brain: []byte(`{"upTo":10}`), Spec: plugin.Spec{
 		Name: "greeter", Path: path, Config: []byte(`{"address":"127.0.0.1:0"}`),
 		Env: map[string]string{envDefect: defect, "GORACE": "report_bugs=0 atexit_sleep_ms=0"}, // as plugintest has it
 	}}
@@ -115,6 +129,25 @@ func TestEveryDefectIsCaught(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestABrainWithoutItsModel: what needs an answer is skipped where the model cannot be asked, and says why.
+func TestABrainWithoutItsModel(t *testing.T) {
+	match := regexp.MustCompile("^extension/brain/")
+	report := conform.Runner{Match: match, Patience: brokenPatience}.Run(t.Context(), "keyless", program(t, "has no key").Groups())
+	var skipped []string
+	for _, res := range report.Results {
+		switch {
+		case res.Outcome == conform.Failed:
+			t.Errorf("%s has failed: %q", res.ID, res.Got)
+		case res.Outcome == conform.Skipped && strings.Contains(strings.Join(res.Got, " "), "say apiKey"):
+			skipped = append(skipped, res.ID)
+		}
+	}
+	want := ids("brain/answers brain/cancelled-soon brain/goes-on brain/at-once brain/drain")
+	if !slices.Equal(skipped, want) {
+		t.Errorf("%v are skipped, want %v", skipped, want)
 	}
 }
 

@@ -64,22 +64,27 @@ func (p Program) commandsAgree(t conform.T) {
 	for _, c := range r.introduced.GetCommands() {
 		running = append(running, wire.FromCommand(c))
 	}
-	if !reflect.DeepEqual(plain(t, running), plain(t, described)) {
+	if !same(t, running, described) {
 		t.Errorf("it runs with the commands %s, and describes itself with %s", names(running), names(described))
 	}
 }
 
-// plain returns commands as JSON says them, whatever the form of it.
-func plain(t conform.T, commands []schema.Command) (v any) {
+// same reports whether JSON says the same of both, whatever the form of it.
+func same(t conform.T, a, b any) bool {
 	t.Helper()
-	b, err := json.Marshal(commands)
+	return reflect.DeepEqual(plain(t, a), plain(t, b))
+}
+
+func plain(t conform.T, v any) (out any) {
+	t.Helper()
+	b, err := json.Marshal(v)
 	if err == nil {
-		err = json.Unmarshal(b, &v)
+		err = json.Unmarshal(b, &out)
 	}
 	if err != nil {
-		t.Fatalf("its commands are not JSON: %v", err)
+		t.Fatalf("what it says of itself is not JSON: %v", err)
 	}
-	return v
+	return out
 }
 
 func names(commands []schema.Command) (names []string) {

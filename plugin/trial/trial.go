@@ -23,6 +23,9 @@ type Program struct {
 	Spec plugin.Spec // its Config is a block that it accepts, and with which it can be started again and again (use port 0)
 	// Services returns what the extension may use. It is called for each instance, and cleans up with t.Cleanup.
 	Services func(t conform.T) schema.Services
+	// Brain is options with which its brain answers in several pieces, a JSON object; what their JSON Schema requires
+	// and it does not say is made up.
+	Brain json.RawMessage
 }
 
 // mark is the variable by which the processes of a check are found again, whatever has become of them.
@@ -39,7 +42,7 @@ const (
 	aRuntime   = "docs/protocol.md#14-a-runtime"
 )
 
-// Groups returns the checks: extension/describe, life, config, commands, metrics, calls, reload, process and host.
+// Groups returns the checks: extension/describe, life, config, commands, brain, metrics, calls, reload, process and host.
 func (p Program) Groups() []conform.Group {
 	subject := life.Subject{
 		Open:     func(t conform.T) life.Extension { return p.open(t, p.Services(t)) },
@@ -49,7 +52,7 @@ func (p Program) Groups() []conform.Group {
 		Requires: func(t conform.T) []string { return p.describe(t).Description.Requires },
 	}
 	groups := append([]conform.Group{p.describeGroup()}, subject.Groups()...)
-	return append(groups, p.commandGroup(), p.metricGroup(), p.callGroup(), p.reloadGroup(), p.processGroup(), p.hostGroup())
+	return append(groups, p.commandGroup(), p.brainGroup(), p.metricGroup(), p.callGroup(), p.reloadGroup(), p.processGroup(), p.hostGroup())
 }
 
 // marked returns the spec for one check, and the mark of its processes.
