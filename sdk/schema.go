@@ -25,7 +25,7 @@ func ConfigSchema(ext any) (json.RawMessage, error) {
 	}
 	v := reflect.ValueOf(ext)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
-		return nil, fmt.Errorf("New must return a pointer to a struct, and returned %T", ext)
+		return nil, fmt.Errorf("the function New must return a pointer to a struct, and returned %T", ext)
 	}
 	if path := recursive(v.Type(), nil); path != "" {
 		return nil, fmt.Errorf("the configuration %T contains itself at %s; implement sdk.Schemer", ext, path)

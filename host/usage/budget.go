@@ -9,7 +9,7 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// Each, as the principal or the agent of a Budget, gives one to each of them.
+// Each is the principal, or the agent, of a Budget of which each of them has one.
 const Each = "*"
 
 // Window is how long a budget lasts, by the calendar of UTC.

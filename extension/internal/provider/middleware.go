@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -67,7 +68,7 @@ func (s *silence) begin(d time.Duration, why error) {
 // end ends the wait. The error of what was waited for becomes that of the silence, if it is one.
 func (s *silence) end(err error) error {
 	s.timer.Stop()
-	if err != nil && err != io.EOF && s.ctx.Err() != nil {
+	if err != nil && !errors.Is(err, io.EOF) && s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
 	return err

@@ -77,7 +77,7 @@ func TestSilentServers(t *testing.T) {
 			<-r.Context().Done()
 		}, "idleTimeoutMs"},
 		{"in an error", func(w http.ResponseWriter, r *http.Request) {
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 			flush(w, `{"error":`)
 			<-r.Context().Done()
 		}, "500 from 127.0.0.1"},

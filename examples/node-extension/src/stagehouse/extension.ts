@@ -52,8 +52,8 @@ export class Life<C> {
     private readonly log: Log,
   ) {}
 
-  /** The service that the host calls. */
-  readonly handlers: ExtensionHandlers = {
+  /** The service that the host calls. It takes no other block while it serves: without Reload, the next generation takes it. */
+  readonly handlers: Omit<ExtensionHandlers, 'Reload'> = {
     Init: answer(async (q: InitRequest__Output) => {
       this.#move('Init', 'created', 'introduced')
       this.log.setLevel(q.logLevel)

@@ -7,6 +7,7 @@ import type { ChatDefinition, ChatHandlers } from '../../build/proto/stagehouse/
 import type { EventsDefinition, EventsHandlers } from '../../build/proto/stagehouse/v1/Events.js'
 import type { IdentityDefinition, IdentityHandlers } from '../../build/proto/stagehouse/v1/Identity.js'
 import type { MemoryDefinition, MemoryHandlers } from '../../build/proto/stagehouse/v1/Memory.js'
+import type { UsageDefinition, UsageHandlers } from '../../build/proto/stagehouse/v1/Usage.js'
 import type { Once } from '../../build/proto/stagehouse/v1/Once.js'
 import type { Target } from './broker.js'
 import { fromStatus, StageError } from './errors.js'
@@ -46,10 +47,11 @@ export interface Services {
   chat: Calls<ChatDefinition, ChatHandlers>
   memory: Calls<MemoryDefinition, MemoryHandlers>
   events: Calls<EventsDefinition, EventsHandlers>
+  usage: Calls<UsageDefinition, UsageHandlers>
   identity: Calls<IdentityDefinition, IdentityHandlers>
 }
 
-export const serviceNames = ['agents', 'chat', 'memory', 'events', 'identity'] as const
+export const serviceNames = ['agents', 'chat', 'memory', 'events', 'usage', 'identity'] as const
 export type ServiceName = (typeof serviceNames)[number]
 
 const constructors = {
@@ -57,6 +59,7 @@ const constructors = {
   chat: definitions.stagehouse.v1.Chat,
   memory: definitions.stagehouse.v1.Memory,
   events: definitions.stagehouse.v1.Events,
+  usage: definitions.stagehouse.v1.Usage,
   identity: definitions.stagehouse.v1.Identity,
 }
 
