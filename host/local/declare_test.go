@@ -229,7 +229,7 @@ func TestMemoryPolicy(t *testing.T) {
 	o := scripted(func(_ context.Context, turn brain.Turn, yield func(brain.Step, error) bool) {
 		policies <- turn.Policy
 		for i := range 3 {
-			if !yield(brain.Step{Action: &brain.Action{Name: "memory.store", Store: &brain.Memo{Content: fmt.Sprint("heron ", i)}}}, nil) {
+			if !yield(brain.Step{Action: &brain.Action{Name: "memory.store", Store: &brain.Memo{Content: fmt.Sprint("heron ", turn.Message.ID, " ", i)}}}, nil) {
 				return
 			}
 		}

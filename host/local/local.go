@@ -40,6 +40,7 @@ type Runtime struct {
 	once     *once.Keeper
 	makers   map[string]*maker // of brains, by provider
 	memory   *memories.Memory
+	recent   recent // memories of turns
 	ledger   *usage.Ledger
 	commands atomic.Pointer[schema.Commands] // of extensions; nil = there are none
 	brains   atomic.Pointer[schema.Brains]

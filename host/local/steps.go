@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 
 	"github.com/stagehouse/stagehouse/host/fault"
@@ -78,27 +77,49 @@ func (p *performance) act(a brain.Action) error {
 	case !p.policy.May(p.kept):
 		payload.Result = schema.Object{"stored": false, "reason": "the agent's memory policy"}
 	default:
-		now := p.now()
-		item = &schema.MemoryItem{
-			ID: p.memory.NewID(), AgentID: p.turn.Run.AgentID, Principal: p.turn.Run.Principal,
-			Content: clip(text(a.Store.Content), schema.MaxMemoryBytes), Metadata: orEmpty(maps.Clone(a.Store.Metadata)), CreatedAt: now,
-			Tags: append([]string{}, a.Store.Tags...), Importance: schema.DefaultImportance, ExpiresAt: p.policy.Expiry(now),
-		}
-		item.Metadata["messageIds"] = []any{p.turn.Message.ID}
-		if a.Store.Importance != nil {
-			item.Importance = min(max(*a.Store.Importance, 0), 1)
-		}
-		payload.Result["id"] = item.ID
+		item = p.item(*a.Store)
 		p.kept++
 	}
 	return p.turn.Keep(func(tx store.Tx) error {
+		shown := payload
 		if item != nil {
-			if err := p.memory.Keep(tx, *item); err != nil {
+			var err error
+			if shown.Result, err = p.memorise(tx, *item, payload.Result); err != nil {
 				return fmt.Errorf("store memory: %w", err)
 			}
 		}
-		return p.turn.Append(tx, schema.EventAction, payload)
+		return p.turn.Append(tx, schema.EventAction, shown)
 	})
+}
+
+// item is the memory that a memo makes.
+func (p *performance) item(m brain.Memo) *schema.MemoryItem {
+	now := p.now()
+	item := &schema.MemoryItem{
+		ID: p.memory.NewID(), AgentID: p.turn.Run.AgentID, Principal: p.turn.Run.Principal,
+		Content: clip(text(m.Content), schema.MaxMemoryBytes), Metadata: orEmpty(m.Metadata), CreatedAt: now,
+		Tags: append([]string{}, m.Tags...), Importance: schema.DefaultImportance, ExpiresAt: p.policy.Expiry(now),
+	}
+	item.Metadata["messageIds"] = []any{p.turn.Message.ID}
+	if m.Importance != nil {
+		item.Importance = min(max(*m.Importance, 0), 1)
+	}
+	return item
+}
+
+// memorise keeps a memory, unless another turn has kept the same in the meantime, and returns what is shown of that: result, with the id.
+func (p *performance) memorise(tx store.Tx, item schema.MemoryItem, result schema.Object) (schema.Object, error) {
+	known, err := p.recent.same(tx, item)
+	if err != nil {
+		return nil, err
+	}
+	if known != "" {
+		return schema.Object{"stored": false, "reason": "the agent remembers it already", "id": known}, nil
+	}
+	p.recent.add(item)
+	result = orEmpty(result)
+	result["id"] = item.ID
+	return result, p.memory.Keep(tx, item)
 }
 
 func orEmpty(o schema.Object) schema.Object {

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagehouse/stagehouse/host/internal/words"
 	"github.com/stagehouse/stagehouse/host/local/brain"
 	"github.com/stagehouse/stagehouse/host/local/brain/facts"
 	"github.com/stagehouse/stagehouse/schema"
@@ -14,7 +13,6 @@ import (
 const (
 	maxKept       = 5
 	maxFactBytes  = 2000
-	alike         = 0.9 // share of the words of each that two memories have in common which say the same
 	extractTokens = 300
 )
 
@@ -85,38 +83,12 @@ func (t *turn) keep(m brain.Memo) (bool, error) {
 
 // knows reports whether the agent remembers that already, or has just kept it, in these words or nearly so.
 func (t *turn) knows(content string) (bool, error) {
-	if slices.ContainsFunc(t.kept, func(k string) bool { return sameFact(content, k) }) {
+	if slices.ContainsFunc(t.kept, func(k string) bool { return facts.Same(content, k) }) {
 		return true, nil
 	}
 	hits, err := t.Memory.Recall(t.ctx, content, 2*recallLimit)
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(hits, func(h schema.MemoryHit) bool { return sameFact(content, h.Memory.Content) }), nil
-}
-
-// sameFact reports whether two texts say the same in these words or nearly so.
-func sameFact(a, b string) bool {
-	if strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) {
-		return true
-	}
-	x, y := words.Content(a), words.Content(b)
-	there, _ := words.Overlap(x, y)
-	back, _ := words.Overlap(y, x)
-	return there >= alike && back >= alike && sameNumbers(a, b)
-}
-
-// sameNumbers reports whether two texts have the same numbers and the same negations, in which alike texts differ most.
-func sameNumbers(a, b string) bool {
-	return strings.Join(telling(a), " ") == strings.Join(telling(b), " ")
-}
-
-func telling(s string) []string {
-	var out []string
-	for _, w := range words.Split(s) {
-		if strings.ContainsAny(w, "0123456789") || w == "not" || w == "never" || w == "no" || strings.HasSuffix(w, "n't") {
-			out = append(out, w)
-		}
-	}
-	return out
+	return slices.ContainsFunc(hits, func(h schema.MemoryHit) bool { return facts.Same(content, h.Memory.Content) }), nil
 }
