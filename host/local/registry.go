@@ -174,13 +174,7 @@ func (g *registry) after(id string, limit int, now time.Time, f func(*schema.Age
 }
 
 // temper returns that of an agent, whose brain's options were looked at before they were kept.
-func temper(a store.Agent) mood.Temper {
-	t, err := mood.TemperOf(a.Brain.Options)
-	if err != nil {
-		return mood.Even
-	}
-	return t
-}
+func temper(a store.Agent) mood.Temper { return mood.Kept(a.Brain.Options) }
 
 // settle has a change of an agent's temper begin with what it feels now, in the transaction that keeps the change.
 func (g *registry) settle(tx store.Tx, before store.Agent, a *store.Agent, now time.Time) error {

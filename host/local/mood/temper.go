@@ -33,23 +33,22 @@ const temperSchema = `{
 	}
 }`
 
-// Problems returns what is wrong with the temper that the options of a brain ask for under [Option], with pointers into them.
+// Problems returns what is wrong with the temper that the options of a brain ask for under [Option], with pointers into the options.
 func Problems(options schema.Object) []schema.Problem {
-	asked, ok := options[Option]
-	if !ok {
+	if _, ok := options[Option]; !ok {
 		return nil
 	}
-	var v any
-	raw, err := json.Marshal(asked)
+	var asked any
+	raw, err := json.Marshal(options[Option])
 	if err == nil {
-		err = json.Unmarshal(raw, &v)
+		err = json.Unmarshal(raw, &asked)
 	}
 	var all []schema.Problem
 	if err == nil {
-		all, err = problem.Schema{Raw: []byte(temperSchema)}.Check(v)
+		all, err = problem.Schema{Raw: []byte(temperSchema)}.Check(asked)
 	}
 	if err != nil {
-		return []schema.Problem{problem.Errorf("/"+Option, "", "%v", err)}
+		all = []schema.Problem{problem.Errorf("", "", "%v", err)}
 	}
 	for i := range all {
 		all[i].Pointer = "/" + Option + all[i].Pointer
@@ -60,25 +59,27 @@ func Problems(options schema.Object) []schema.Problem {
 // TemperOf returns the temper that the options of a brain ask for under [Option], or says what is wrong with them. What they leave
 // open is as in Even.
 func TemperOf(options schema.Object) (Temper, error) {
-	asked, ok := options[Option]
-	if !ok {
-		return Even, nil
-	}
 	for _, p := range Problems(options) {
 		return Even, fmt.Errorf("%s: %s", strings.TrimPrefix(p.Pointer, "/"), p.Message)
+	}
+	return Kept(options), nil
+}
+
+// Kept returns the temper that options ask for which were looked at before they were kept; Even if they cannot be read.
+func Kept(options schema.Object) Temper {
+	asked, ok := options[Option]
+	if !ok {
+		return Even
 	}
 	own := struct {
 		Valence, Arousal float64
 		HalfLifeMinutes  float64
 	}{Even.Valence, Even.Arousal, Even.HalfLife.Minutes()}
 	raw, err := json.Marshal(asked)
-	if err == nil {
-		err = json.Unmarshal(raw, &own)
+	if err != nil || json.Unmarshal(raw, &own) != nil {
+		return Even
 	}
-	if err != nil {
-		return Even, fmt.Errorf("%s: %w", Option, err)
-	}
-	return Temper{own.Valence, own.Arousal, time.Duration(own.HalfLifeMinutes * float64(time.Minute))}, nil
+	return Temper{own.Valence, own.Arousal, time.Duration(own.HalfLifeMinutes * float64(time.Minute))}
 }
 
 func (t Temper) point() point { return point{t.Valence, t.Arousal} }
