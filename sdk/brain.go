@@ -19,7 +19,7 @@ type Thinker interface {
 	Brain() Brain
 }
 
-// What a brain is asked, and what it answers. See package schema for each.
+// ThinkRequest and the others are what a brain is asked, and what it answers. See package schema for each.
 type (
 	ThinkRequest = schema.ThinkRequest
 	ThinkMessage = schema.ThinkMessage

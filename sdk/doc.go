@@ -25,8 +25,8 @@
 // the struct, watches over it, restarts it, and drains it before it goes. Package sdktest runs it inside a test.
 //
 // An extension need not serve. It can follow the events of agents and talk to them ([Host]), keep its place in a directory of
-// its own ([State]) and have one generation at a time act on it ([Host.GoAlone]), let agents do something ([Commander]), and
-// count what it does ([Measurer]).
+// its own ([State]) and have one generation at a time act on it ([Host.GoAlone]), let agents do something ([Commander]),
+// think for them ([Thinker]), and count what it does ([Measurer]). While it serves it may take another configuration ([Reloader]).
 //
 // A runtime, which is where agents live, can be such a program too: see [ServeRuntime].
 //

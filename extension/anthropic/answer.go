@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	api "github.com/anthropics/anthropic-sdk-go"
 
@@ -38,8 +39,7 @@ func (a *attempt) run(ctx context.Context) error {
 		if answer.StopReason != api.StopReasonPauseTurn {
 			return a.finish(answer)
 		}
-		said := append([]api.MessageParam(nil), a.params.Messages...)
-		a.params.Messages = append(said, answer.ToParam())
+		a.params.Messages = append(slices.Clone(a.params.Messages), answer.ToParam())
 	}
 	return a.x.client.Broken("the answer was paused %d times and did not end", maxPauses)
 }

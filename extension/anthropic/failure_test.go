@@ -152,7 +152,7 @@ func TestFewAskAtATime(t *testing.T) {
 	}
 	eventually(t, "two ask and four wait", func() bool {
 		m, err := x.Metrics(t.Context())
-		return err == nil && m["in_flight"] == 2 && m["waiting"] == 4
+		return err == nil && m["in_flight"] == 2 && m["waiting"] == 4 && s.Most() == 2
 	})
 	wrong(t, x, request(nil, user("1")), schema.CodeBusy, "2 steps ask the server already, and 4 wait")
 	close(hold)

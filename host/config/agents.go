@@ -135,7 +135,8 @@ func (c *Config) compose() {
 		}
 		list = append(list, d.raw...)
 	}
-	c.Agents = append(list, ']')
+	list = append(list, ']')
+	c.Agents = list
 }
 
 func declares(list []declaration, id string) bool {

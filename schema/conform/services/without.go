@@ -64,7 +64,7 @@ func (d declared) verify(t conform.T, s schema.Services) {
 		if d.guarded {
 			continue
 		}
-		if err, asked := try(asRoot(t.Context()), s, name); asked && schema.CodeOf(err) != schema.CodeUnimplemented {
+		if asked, err := try(asRoot(t.Context()), s, name); asked && schema.CodeOf(err) != schema.CodeUnimplemented {
 			t.Fatalf("it was declared to do without %s, and answers it with %s", name, answered(err))
 		}
 	}
@@ -82,10 +82,10 @@ func asRoot(ctx context.Context) context.Context {
 }
 
 // try calls a method that should not be there, in a way that does little if it is. asked is false if there is nothing to call.
-func try(ctx context.Context, s schema.Services, name string) (err error, asked bool) {
+func try(ctx context.Context, s schema.Services, name string) (asked bool, err error) {
 	service, _, _ := strings.Cut(name, ".")
 	if name == lasting || !slices.Contains(s.Names(), service) {
-		return nil, false
+		return false, nil
 	}
 	nobody := unique("nobody")
 	switch name {
@@ -102,7 +102,7 @@ func try(ctx context.Context, s schema.Services, name string) (err error, asked 
 	case deleteConversation:
 		err = s.Chat.DeleteConversation(ctx, nobody, 0)
 	}
-	return err, true
+	return true, err
 }
 
 // suite returns a check at work on what a runtime offers. What was declared to be absent ends the check where it asks for it.

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stagehouse/stagehouse/host/local/brain"
@@ -30,7 +31,7 @@ func (t *turn) gatherContext() error {
 		return err
 	}
 	t.system = joined(identity, memories, t.summary(), circumstances)
-	t.messages = append(history, message)
+	t.messages = slices.Concat(history, []schema.ThinkMessage{message})
 	return nil
 }
 
