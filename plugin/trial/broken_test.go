@@ -108,11 +108,13 @@ func diesOfGarbage(ln net.Listener) error {
 		if err != nil {
 			return nil // it is being drained
 		}
-		first := make([]byte, 4)
-		if n, err := c.Read(first); err == nil && !strings.HasPrefix("GET ", string(first[:n])) {
-			panic("what is this?")
-		}
-		_ = c.Close()
+		go func() {
+			defer c.Close()
+			first := make([]byte, 4)
+			if n, err := c.Read(first); err == nil && !strings.HasPrefix("GET ", string(first[:n])) {
+				panic("what is this?")
+			}
+		}()
 	}
 }
 

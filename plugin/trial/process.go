@@ -226,6 +226,9 @@ func (p Program) keepsItsFiles(t conform.T) {
 	}
 }
 
+// garbageTold is how long an extension is watched after it was sent garbage.
+const garbageTold = 500 * time.Millisecond
+
 // garbage sends to each listener what no client sends, and leaves in the middle of it.
 func (p Program) garbage(t conform.T) {
 	const strangers = 50
@@ -240,8 +243,11 @@ func (p Program) garbage(t conform.T) {
 		}
 	}
 	sending.Wait()
-	if err := r.Health(bound(t, callTimeout)); err != nil {
-		t.Errorf("then Health = %v", err)
+	for end := time.Now().Add(garbageTold); time.Now().Before(end); time.Sleep(garbageTold / 10) { // dying takes a moment
+		if err := r.Health(bound(t, callTimeout)); err != nil {
+			t.Errorf("then Health = %v", err)
+			break
+		}
 	}
 	for _, address := range listeners {
 		if c, err := net.DialTimeout("tcp", address, callTimeout); err != nil {
