@@ -151,8 +151,8 @@ test('routing says who would answer, or who does not fit', async () => {
   const client = await connected();
   assert.equal((await client.route('Review my code, please.', { skill: 'security' })).agentId, 'nyx');
   const nobody = { message: 'qwx zzk', context: { skill: 'juggling' } };
-  for (const refused of [client.route(nobody.message, nobody.context), client.send(nobody), client.chat(nobody).reply]) {
-    await assert.rejects(refused, (e) => e.code === 'no_agent_fits' && e.threshold > 0 && e.candidates.length === 2);
+  for (const ask of [() => client.route(nobody.message, nobody.context), () => client.send(nobody), () => client.chat(nobody).reply]) {
+    await assert.rejects(ask, (e) => e.code === 'no_agent_fits' && e.threshold > 0 && e.candidates.length === 2);
   }
 });
 
