@@ -175,22 +175,8 @@ func (s *Chat) ownConversation(ctx context.Context, principal, id string) (key i
 // take writes the message, the run and the event, and queues the turn when they are durable.
 func (s *Chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, error) {
 	var none schema.Accepted
-	switch {
-	case in.asker != nil: // which is to be finished, whatever it takes
-		if _, err := runAt(tx, in.asker.Run.ID, schema.RunRunning); err != nil {
-			return none, err
-		}
-	case s.closing.Load():
-		return none, fault.Closing()
-	}
-	a, err := tx.Agent(in.AgentID)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return none, fault.NotFound("agent", in.AgentID)
-	case err != nil:
+	if err := s.admissible(tx, in); err != nil {
 		return none, err
-	case a.Status != schema.AgentRunning:
-		return none, schema.Errorf(schema.CodeAgentNotRunning, "agent %s is %s; start it, or send to another one", a.ID, a.Status)
 	}
 	key, ahead, err := s.place(tx, in)
 	if err != nil {
@@ -234,6 +220,32 @@ func (s *Chat) take(tx store.Tx, in intake, messageID string) (schema.Accepted, 
 	return schema.Accepted{
 		RunID: run.ID, ConversationID: in.ConversationID, AgentID: in.AgentID, Message: m, Route: in.route, Position: ahead, Since: since,
 	}, nil
+}
+
+// admissible returns why no turn may begin, or nil: a chat that drains takes only what a turn needs that it has to finish.
+func (s *Chat) admissible(tx store.Tx, in intake) error {
+	if in.asker == nil && s.closing.Load() {
+		return fault.Closing()
+	}
+	if in.asker != nil {
+		_, err := runAt(tx, in.asker.Run.ID, schema.RunRunning)
+		switch {
+		case errors.Is(err, ErrOver):
+			return schema.Errorf(schema.CodeCancelled, "the turn that asks is over")
+		case err != nil:
+			return err
+		}
+	}
+	a, err := tx.Agent(in.AgentID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fault.NotFound("agent", in.AgentID)
+	case err != nil:
+		return err
+	case a.Status != schema.AgentRunning:
+		return schema.Errorf(schema.CodeAgentNotRunning, "agent %s is %s; start it, or send to another one", a.ID, a.Status)
+	}
+	return nil
 }
 
 // place finds or makes the conversation, carries out what the sender wants of an unfinished turn in it, and returns how many

@@ -128,6 +128,7 @@ type turn struct {
 	mused    strings.Builder // the reasoning of a step that has not said anything yet
 	again    string          // of the reasoning of a step that broke off, what has not come again yet
 	kept     []string        // memories
+	chose    bool            // the model has said what to remember
 }
 
 // Respond implements brain.Brain.

@@ -399,6 +399,19 @@ func TestTheOldestIsSummarised(t *testing.T) {
 	}
 }
 
+// TestAModelThatRemembersHasChosen: what the text of the message states is not kept beside it.
+func TestAModelThatRemembersHasChosen(t *testing.T) {
+	chosen := calls("memory_store", schema.Object{"content": "Ann's cat is Miro."})
+	for want, plays := range map[int][]play{1: {chosen, says("Yes.")}, 2: {says("Yes.")}} {
+		x := &troupe{plays: map[string][]play{"a": plays}}
+		o := run(t, x, schema.Brain{Provider: "a"}, asked("Remember that my cat is called Miro. My name is Ann."))
+		kept := slices.DeleteFunc(o.actions, func(a brain.Action) bool { return a.Store == nil })
+		if o.err != nil || len(kept) != want || want == 1 && kept[0].Store.Content != "Ann's cat is Miro." {
+			t.Errorf("kept are %+v, want %d; the turn is %+v", kept, want, o)
+		}
+	}
+}
+
 func TestTheModelSaysWhatItFeels(t *testing.T) {
 	x := &troupe{plays: map[string][]play{"a": {calls("feel", schema.Object{"emotion": "proud", "valence": 0.8, "arousal": 0.5}), says("I am.")}}}
 	if o := run(t, x, schema.Brain{Provider: "a", Options: schema.Object{"emotion": "model"}}, asked("This is sad.")); o.err != nil || !slices.Equal(o.feelings, []string{"proud"}) {

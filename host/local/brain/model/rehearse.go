@@ -33,7 +33,7 @@ func (t *turn) rehearse() error {
 	for _, x := range t.tools {
 		tools = append(tools, x.Name)
 	}
-	text := fmt.Sprintf("This is a dry run, and nobody was asked. I would ask %s with about %d tokens of at most %d: %d messages, a system text of %d tokens",
+	text := fmt.Sprintf("This is a dry run, and nobody was asked. I would ask %s with about %d tokens of at most %d: %d of the messages of the conversation, a system text of %d tokens",
 		whom, total, t.budget, len(t.messages), tokensOf(t.system))
 	if len(tools) > 0 {
 		text += ", and the tools " + strings.Join(tools, ", ")

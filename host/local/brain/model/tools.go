@@ -173,6 +173,7 @@ func (t *turn) toolStore(input schema.Object) (any, error) {
 	if err := decoded(input, &in); err != nil {
 		return nil, err
 	}
+	t.chose = true
 	stored, err := t.keep(brain.Memo{
 		Content: in.Content, Importance: in.Importance, Tags: in.Tags, Metadata: schema.Object{"source": "chat", "kind": "model"},
 	})
