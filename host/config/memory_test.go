@@ -13,6 +13,15 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
+// TestEnvironmentSetsTheEmbedder: the block memory is set like any other.
+func TestEnvironmentSetsTheEmbedder(t *testing.T) {
+	file := write(t, `{"memory": {"embedder": {"provider": "api", "model": "small"}}, "extensions": {"api": {}}}`)
+	cfg, problems := load(t, loader(), config.Sources{File: file, Env: []string{"STAGEHOUSE_MEMORY__EMBEDDER__MODEL=large"}})
+	if len(problems) > 0 || cfg.Memory.Embedder == nil || cfg.Memory.Embedder.Model != "large" {
+		t.Errorf("the embedder is %+v, problems %+v", cfg.Memory.Embedder, problems)
+	}
+}
+
 // TestDocsShowAnEmbedder keeps what docs/brains.md says of memory.embedder a configuration that works, and its keys those of the schema.
 func TestDocsShowAnEmbedder(t *testing.T) {
 	chapter, err := os.ReadFile(filepath.Join("..", "..", "docs", "brains.md"))

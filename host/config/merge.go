@@ -142,7 +142,7 @@ func readFile(path string) ([]byte, *schema.Problem) {
 
 // envRoots are the keys of the tree that the environment may set; other variables that begin with STAGEHOUSE_ are not ours
 // to read, or mean something else.
-var envRoots = []string{"data", "logLevel", "events", "usage", "extensions", "agents", "runtime"}
+var envRoots = []string{"data", "logLevel", "events", "memory", "usage", "extensions", "agents", "runtime"}
 
 // fromEnviron returns what the environment sets, short paths before long ones: a variable for a whole block does not undo one
 // for a key inside it. Of two variables of one path, which differ in their case or in an underscore, the last by name wins.
