@@ -270,6 +270,27 @@ func TestNamesOfToolsAreDistinct(t *testing.T) {
 	}
 }
 
+// TestNamesThatAllCollide: commands whose names take up every other name of one of them do not keep a turn from going on.
+func TestNamesThatAllCollide(t *testing.T) {
+	var commands []schema.Command
+	add := func(name string) {
+		commands = append(commands, schema.Command{Name: name[:min(len(name), 64)], Description: "c", InputSchema: []byte(`{"type":"object"}`)})
+	}
+	for n := 9; n > 0; n-- {
+		add(strings.Repeat("command_", n) + "memory_store")
+	}
+	add("memory_store")
+	x := &troupe{plays: map[string][]play{"a": {says("Yes.")}}}
+	in := asked("Go.")
+	in.Commands = &told{list: slices.CompactFunc(commands, func(a, b schema.Command) bool { return a.Name == b.Name })}
+	if o := run(t, x, schema.Brain{Provider: "a"}, in); o.err != nil {
+		t.Fatalf("the turn is %+v", o)
+	}
+	if got := len(x.asked[0].Tools); got != 2+8 { // all but the one that finds no name
+		t.Errorf("%d tools are offered", got)
+	}
+}
+
 // told is commands of which is known what was carried out.
 type told struct {
 	list  []schema.Command

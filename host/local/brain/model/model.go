@@ -108,6 +108,8 @@ func (b *Brain) offered(ctx context.Context) ([]schema.BrainInfo, error) {
 // errOver says that nobody takes the steps of a turn any more.
 var errOver = errors.New("the turn is over")
 
+func isOver(err error) bool { return errors.Is(err, errOver) }
+
 // turn is one turn being thought through.
 type turn struct {
 	*Brain
@@ -135,7 +137,7 @@ type turn struct {
 func (b *Brain) Respond(ctx context.Context, in brain.Turn) iter.Seq2[brain.Step, error] {
 	return func(yield func(brain.Step, error) bool) {
 		t := &turn{Brain: b, Turn: in, ctx: ctx, yield: yield, budget: b.settings.ContextTokens}
-		if err := t.think(); err != nil && !errors.Is(err, errOver) {
+		if err := t.think(); err != nil && !isOver(err) {
 			yield(brain.Step{}, err)
 		}
 	}

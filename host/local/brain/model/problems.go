@@ -11,14 +11,7 @@ import (
 // Problems returns what is wrong with what an agent's field "brain" says to the host, and to those of the brains that are offered, with
 // pointers into the field. Of a brain that is not offered, and of one of the host's own, nothing is known.
 func Problems(b schema.Brain, offered []schema.BrainInfo) []schema.Problem {
-	own, theirs := schema.Object{}, schema.Object{}
-	for name, v := range b.Options {
-		if slices.Contains(ownOptions, name) {
-			own[name] = v
-		} else {
-			theirs[name] = v
-		}
-	}
+	own, theirs := split(b.Options)
 	all := problemsOf(own, []byte(settingsSchema), nil, "")
 	all = append(all, optionProblems(b.Provider, theirs, offered, ownOptions, "")...)
 	_, chain, err := parse(b)

@@ -57,14 +57,7 @@ type candidate struct {
 // parse reads what an agent's brain says: the settings, and who thinks for it, first the one that is named, then the fallbacks.
 func parse(b schema.Brain) (settings, []candidate, error) {
 	s := settings{ContextTokens: DefaultContextTokens, MaxSteps: DefaultMaxSteps, Emotion: "text", Remember: "text"}
-	own, theirs := schema.Object{}, schema.Object{}
-	for name, v := range b.Options {
-		if slices.Contains(ownOptions, name) {
-			own[name] = v
-		} else {
-			theirs[name] = v
-		}
-	}
+	own, theirs := split(b.Options)
 	if err := s.read(own); err != nil {
 		return s, nil, err
 	}
@@ -81,6 +74,19 @@ func parse(b schema.Brain) (settings, []candidate, error) {
 		chain = append(chain, candidate{f.Provider, f.Options})
 	}
 	return s, chain, nil
+}
+
+// split tells what is in settings from what is the provider's.
+func split(options schema.Object) (own, theirs schema.Object) {
+	own, theirs = schema.Object{}, schema.Object{}
+	for name, v := range options {
+		if slices.Contains(ownOptions, name) {
+			own[name] = v
+		} else {
+			theirs[name] = v
+		}
+	}
+	return own, theirs
 }
 
 func sameOptions(a, b schema.Object) bool {
@@ -147,7 +153,7 @@ func (c candidate) fits(info schema.BrainInfo) error {
 	return nil
 }
 
-// names lists the providers of a chain, for a person.
+// names lists the providers that are there, for a person.
 func names(all []schema.BrainInfo, hosts []string) string {
 	known := map[string]bool{}
 	for _, n := range hosts {

@@ -99,7 +99,10 @@ func (t *turn) offerCommands() error {
 	for _, c := range all {
 		name := c.Name
 		for _, taken := t.does[name]; taken || name == "feel"; _, taken = t.does[name] {
-			name = cut("command_"+name, 64)
+			name = "command_" + name
+		}
+		if !schema.ValidToolName(name) {
+			continue // it is too long by now: only names that are made to collide are
 		}
 		t.offer(name, c.Description, string(c.InputSchema), func(input schema.Object) (any, error) {
 			return t.Commands.Run(t.ctx, c.Name, input)
@@ -255,6 +258,3 @@ func (t *turn) toolFeel(input schema.Object) (any, error) {
 	t.Agent.Emotion = feeling
 	return schema.Object{"felt": true}, t.do(brain.Step{Emotion: &feeling})
 }
-
-// isOver reports whether an error says that nobody takes the steps of the turn any more.
-func isOver(err error) bool { return errors.Is(err, errOver) }
