@@ -102,38 +102,46 @@ func meters(r store.Reader, c Config, now time.Time) (all []*meter, err error) {
 // load counts what the store has of the window.
 func (m *meter) load(r store.Reader, currency string) error {
 	q := store.UsageQuery{Viewer: store.Viewer{Everything: true}, Since: m.begun, Currency: currency}
-	principals, err := named(r, q, m.Principal, schema.UsageByPrincipal)
-	for _, q.Principal = range principals {
-		agents, err := named(r, q, m.Agent, schema.UsageByAgent)
-		if err != nil {
+	if m.Agent != Each {
+		q.AgentID = m.Agent
+	}
+	if m.Principal != Each {
+		q.Principal = m.Principal
+		return m.loadAgents(r, q)
+	}
+	q.GroupBy = schema.UsageByPrincipal
+	principals, err := r.SumUsage(q)
+	if err != nil {
+		return err
+	}
+	for _, p := range principals {
+		if m.Agent != Each {
+			m.used[subject{p.Key, m.Agent}] = p.UsageSum
+			continue
+		}
+		q.Principal = p.Key
+		if err := m.loadAgents(r, q); err != nil {
 			return err
 		}
-		of := q
-		for _, of.AgentID = range agents {
-			sums, err := r.SumUsage(of)
-			if err != nil {
-				return err
-			}
-			for _, sum := range sums {
-				m.used[subject{of.Principal, of.AgentID}] = sum.UsageSum
-			}
-		}
 	}
-	return err
+	return nil
 }
 
-// named returns whom a budget is about: one, which may be "", or, for Each, all there are.
-func named(r store.Reader, q store.UsageQuery, of string, by schema.UsageGrouping) ([]string, error) {
-	if of != Each {
-		return []string{of}, nil
+// loadAgents counts what q selects, for each agent if each has a budget.
+func (m *meter) loadAgents(r store.Reader, q store.UsageQuery) error {
+	q.GroupBy = ""
+	if m.Agent == Each {
+		q.GroupBy = schema.UsageByAgent
 	}
-	q.GroupBy = by
-	groups, err := r.SumUsage(q)
-	var keys []string
-	for _, g := range groups {
-		keys = append(keys, g.Key)
+	sums, err := r.SumUsage(q)
+	for _, s := range sums {
+		of := subject{q.Principal, m.Agent}
+		if m.Agent == Each {
+			of.agent = s.Key
+		}
+		m.used[of] = s.UsageSum
 	}
-	return keys, err
+	return err
 }
 
 // at turns the meter to the window of a time. A clock that is set back does not bring an earlier window back.
@@ -160,11 +168,6 @@ func (l *Ledger) Check(principal, agentID string) error {
 	return nil
 }
 
-// Cost returns what tokens of a model cost, in millionths of the currency, if its price is known.
-func (l *Ledger) Cost(provider, model string, t schema.TokenUsage) (micros int64, known bool) {
-	return l.config().cost(provider, model, t)
-}
-
 // Estimate says to a person what tokens of a model cost, such as "0.0125 USD"; "" = no model has a price at all.
 func (l *Ledger) Estimate(provider, model string, t schema.TokenUsage) string {
 	c := l.config()
@@ -177,9 +180,6 @@ func (l *Ledger) Estimate(provider, model string, t schema.TokenUsage) string {
 	}
 	return Amount(cost, c.Currency)
 }
-
-// Currency is that of every cost; "" = no model has a price.
-func (l *Ledger) Currency() string { return l.config().Currency }
 
 // Record keeps a step, durably, and counts it. It does so although its run may be over: it was used.
 func (l *Ledger) Record(ctx context.Context, s Step) error {
@@ -229,7 +229,7 @@ func (l *Ledger) Report(ctx context.Context, q schema.UsageQuery) (schema.UsageR
 	if err != nil {
 		return schema.UsageReport{}, err
 	}
-	limit, currency := schema.PageSize(q.Limit), l.Currency()
+	limit, currency := schema.PageSize(q.Limit), l.config().Currency
 	sq := store.UsageQuery{
 		Viewer: fault.Viewer(ctx), AgentID: q.AgentID, Principal: q.Principal, RunID: q.RunID, Since: q.Since, Until: q.Until, Currency: currency,
 	}

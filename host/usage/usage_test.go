@@ -30,7 +30,6 @@ var prices = usage.Prices{
 }
 
 func TestCost(t *testing.T) {
-	l := open(t, memory.New(), usage.Config{Currency: "USD", Prices: prices}, nil)
 	for _, c := range []struct {
 		provider, model string
 		tokens          schema.TokenUsage
@@ -47,7 +46,8 @@ func TestCost(t *testing.T) {
 		{"openai", "o3", schema.TokenUsage{InputTokens: -5, CachedTokens: 7, OutputTokens: 2}, 2, true},
 		{"openai", "o3", schema.TokenUsage{InputTokens: 1, CachedTokens: 7}, 1, true},
 	} {
-		if micros, known := l.Cost(c.provider, c.model, c.tokens); micros != c.micros || known != c.known {
+		price, known := prices.Of(c.provider, c.model)
+		if micros := price.Micros(c.tokens); micros != c.micros || known != c.known {
 			t.Errorf("%s/%s %+v costs %d (known: %v), want %d (%v)", c.provider, c.model, c.tokens, micros, known, c.micros, c.known)
 		}
 	}
