@@ -115,7 +115,7 @@ func (h *Host) mentions(name string) bool {
 	return ok || len(h.tails.Last(name, 1)) > 0
 }
 
-// entryWriter writes log entries, each with a deadline.
+// entryWriter writes log entries, or what else is one a line, each with a deadline.
 type entryWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -132,16 +132,20 @@ func (e entryWriter) write(lines ...logging.Line) error {
 func (e entryWriter) end(why string) error { return e.entries(logEntry{End: why}) }
 
 func (e entryWriter) entries(entries ...logEntry) error {
-	if err := e.control.SetWriteDeadline(time.Now().Add(controlWriteWait)); err != nil {
-		return err
-	}
-	encoder := json.NewEncoder(e.w)
 	for _, entry := range entries {
-		if err := encoder.Encode(entry); err != nil {
+		if err := e.one(entry); err != nil {
 			return err
 		}
 	}
 	return e.control.Flush()
+}
+
+// one writes a value as a line.
+func (e entryWriter) one(v any) error {
+	if err := e.control.SetWriteDeadline(time.Now().Add(controlWriteWait)); err != nil {
+		return err
+	}
+	return json.NewEncoder(e.w).Encode(v)
 }
 
 // refuse answers with an error.

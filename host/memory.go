@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,16 +37,10 @@ func (c *control) keeping(w http.ResponseWriter, f func(m *memories.Memory) (any
 		body, err = f(m)
 	}
 	if err != nil {
-		c.refuseMemory(w, err)
+		c.refuseCall(w, err)
 		return
 	}
 	answer(w, http.StatusOK, body)
-}
-
-// refuseMemory answers with an error of the contract.
-func (c *control) refuseMemory(w http.ResponseWriter, err error) {
-	e := schema.AsError(err)
-	answer(w, e.Code.HTTPStatus(), controlProblem{Error: c.host.Scrub(e.Message)})
 }
 
 func (c *control) memoryIndex(w http.ResponseWriter, r *http.Request) {
@@ -90,7 +83,7 @@ func (c *control) memoryImport(w http.ResponseWriter, r *http.Request) {
 func (c *control) memoryExport(w http.ResponseWriter, r *http.Request) {
 	m, err := c.memories()
 	if err != nil {
-		c.refuseMemory(w, err)
+		c.refuseCall(w, err)
 		return
 	}
 	out := entryWriter{w: w, control: http.NewResponseController(w)}
@@ -98,7 +91,7 @@ func (c *control) memoryExport(w http.ResponseWriter, r *http.Request) {
 	for item, err := range m.Export(r.Context(), r.FormValue("agent")) {
 		switch {
 		case err != nil && !begun:
-			c.refuseMemory(w, err)
+			c.refuseCall(w, err)
 			return
 		case err != nil || c.life.Err() != nil:
 			panic(http.ErrAbortHandler)
@@ -111,14 +104,6 @@ func (c *control) memoryExport(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 	}
-}
-
-// one writes a value as a line.
-func (e entryWriter) one(v any) error {
-	if err := e.control.SetWriteDeadline(time.Now().Add(controlWriteWait)); err != nil {
-		return err
-	}
-	return json.NewEncoder(e.w).Encode(v)
 }
 
 // MemoryIndex returns how far memories can be found by what they mean.
