@@ -132,9 +132,6 @@ Vectors are not part of it: where it is imported, they are made anew.`,
 		Example: "  stagehouse memory export > all.jsonl\n  stagehouse memory export --agent nyx > nyx.jsonl",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := notEmpty(cmd, "agent"); err != nil {
-				return err
-			}
 			return p.withMemories(cmd.Context(), common, "the export is not whole", func(ctx context.Context, c *host.Client) error {
 				return c.ExportMemories(ctx, agent, cmd.OutOrStdout())
 			})
@@ -159,9 +156,6 @@ and the principal that the flags name. The others are id, metadata, tags, import
 		Example: "  stagehouse memory import nyx.jsonl\n  stagehouse memory import facts.jsonl --agent nyx --principal ops",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := notEmpty(cmd, "agent", "principal"); err != nil {
-				return err
-			}
 			in, err := p.openInput(args[0])
 			if err != nil {
 				return err

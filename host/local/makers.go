@@ -120,7 +120,7 @@ func (r *Runtime) makeBrain(ctx context.Context, agentID string, b schema.Brain)
 
 func withoutTemper(b schema.Brain) schema.Brain {
 	b.Options = maps.Clone(b.Options)
-	maps.DeleteFunc(b.Options, func(name string, _ any) bool { return name == mood.Option })
+	delete(b.Options, mood.Option)
 	return b
 }
 
