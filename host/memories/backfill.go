@@ -241,7 +241,8 @@ func (w *worker) step() (rest time.Duration, more bool, err error) {
 	return max(w.embedder.pace(len(p.items))-time.Since(began), 0), true, nil
 }
 
-// begin begins another edition, if that is wanted.
+// begin begins another edition, if that is wanted. One that was begun and not finished goes, so that a model which answers now so, now
+// so does not leave more and more of them behind.
 func (w *worker) begin() error {
 	w.mu.Lock()
 	anew := w.anew
@@ -255,7 +256,18 @@ func (w *worker) begin() error {
 	}
 	next := p.target
 	next.Edition++
-	if err := w.index.store.Update(w.life, func(tx store.Tx) error { return tx.PutVectors(next.String(), nil) }); err != nil {
+	err = w.index.store.Update(w.life, func(tx store.Tx) error {
+		for _, s := range p.spaces {
+			if len(p.search) > 0 && s.Name == p.search[0].String() {
+				continue // memories are found by it until then
+			}
+			if err := tx.DropSpace(s.Name); err != nil {
+				return err
+			}
+		}
+		return tx.PutVectors(next.String(), nil)
+	})
+	if err != nil {
 		return err
 	}
 	w.before, w.passed = 0, false

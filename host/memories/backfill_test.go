@@ -342,6 +342,40 @@ func TestReindexAnew(t *testing.T) {
 	}
 }
 
+// TestAModelThatChangesItsMind: editions that are begun again and again do not pile up.
+func TestAModelThatChangesItsMind(t *testing.T) {
+	h := open(t, t.TempDir())
+	var asked, steady atomic.Int32
+	h.UseBrains(&memoriestest.Brain{Length: func(string) int { return 16 + int(asked.Add(1)*(1-steady.Load()))%2 }})
+	for i := range 8 {
+		h.remember(t, fmt.Sprintf("cat number %d", i))
+	}
+	e := toy("m")
+	e.Batch = 4
+	h.UseEmbedder(e)
+	spaces := func() (all []store.Space) {
+		err := h.store.View(t.Context(), func(r store.Reader) (err error) {
+			all, err = r.Spaces()
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	h.until(t, "begun often", func(memories.Index) bool {
+		if all := spaces(); len(all) > 2 {
+			t.Fatalf("there are %+v", all)
+		}
+		return asked.Load() > 12
+	})
+	steady.Store(1)
+	h.untilReady(t)
+	if all := spaces(); len(all) != 1 || all[0].Placed != 8 {
+		t.Errorf("in the end there are %+v", all)
+	}
+}
+
 // TestPace: no more is embedded in the background than the configuration lets.
 func TestPace(t *testing.T) {
 	h := open(t, t.TempDir())
