@@ -7,6 +7,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/extension/internal/provider"
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/problem"
 )
 
 const officialURL = "https://api.anthropic.com"
@@ -33,14 +34,10 @@ func (c *Config) Validate() []schema.Problem {
 	all = append(all, provider.AddressProblems(c.BaseURL, c.APIKey != "")...)
 	all = append(all, provider.SecretProblems("/apiKey", c.APIKey)...)
 	if c.APIKey == "" && c.BaseURL == officialURL {
-		all = append(all, problem("/apiKey", "the API answers nobody without a key", `set "apiKey": "${env:ANTHROPIC_API_KEY}"`))
+		all = append(all, problem.Errorf("/apiKey", `set "apiKey": "${env:ANTHROPIC_API_KEY}"`, "the API answers nobody without a key"))
 	}
 	if strings.HasSuffix(strings.TrimRight(c.BaseURL, "/"), "/v1") {
-		all = append(all, problem("/baseUrl", "the path of the API comes behind it and has /v1 already", "leave /v1 out"))
+		all = append(all, problem.Errorf("/baseUrl", "leave /v1 out", "the path of the API comes behind it and has /v1 already"))
 	}
 	return all
-}
-
-func problem(at, message, suggestion string) schema.Problem {
-	return schema.Problem{Severity: schema.SeverityError, Pointer: at, Message: message, Suggestion: suggestion}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stagehouse/stagehouse/extension/internal/provider"
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/problem"
 )
 
 const officialURL = "https://api.openai.com/v1"
@@ -40,7 +41,7 @@ func (c *Config) Validate() []schema.Problem {
 	all = append(all, provider.AddressProblems(c.BaseURL, c.APIKey != "")...)
 	all = append(all, provider.SecretProblems("/apiKey", c.APIKey)...)
 	if c.APIKey == "" && strings.TrimRight(c.BaseURL, "/") == officialURL {
-		all = append(all, problem("/apiKey", "OpenAI answers nobody without a key", `set "apiKey": "${env:OPENAI_API_KEY}", or "baseUrl" to another server`))
+		all = append(all, problem.Errorf("/apiKey", `set "apiKey": "${env:OPENAI_API_KEY}", or "baseUrl" to another server`, "OpenAI answers nobody without a key"))
 	}
 	return append(all, c.pathProblems()...)
 }
@@ -54,9 +55,9 @@ func (c *Config) pathProblems() []schema.Problem {
 	path := strings.TrimRight(u.Path, "/")
 	switch {
 	case u.RawQuery != "" || u.Fragment != "":
-		return []schema.Problem{problem("/baseUrl", "what comes behind the path is not sent", "leave out ? and #, and what follows")}
+		return []schema.Problem{problem.Errorf("/baseUrl", "leave out ? and #, and what follows", "what comes behind the path is not sent")}
 	case strings.HasSuffix(path, "/chat/completions"), strings.HasSuffix(path, "/embeddings"):
-		return []schema.Problem{problem("/baseUrl", "the extension adds that part of the path itself", "leave out what comes behind /v1")}
+		return []schema.Problem{problem.Errorf("/baseUrl", "leave out what comes behind /v1", "the extension adds that part of the path itself")}
 	case path == "":
 		return []schema.Problem{{
 			Severity: schema.SeverityWarning, Pointer: "/baseUrl", Message: "it has no path, and most servers have their API at /v1",
@@ -78,8 +79,4 @@ func (c *Config) limitKey() string {
 		}
 	}
 	return limitOld
-}
-
-func problem(at, message, suggestion string) schema.Problem {
-	return schema.Problem{Severity: schema.SeverityError, Pointer: at, Message: message, Suggestion: suggestion}
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/schema/problem"
 )
 
 // Settings are the keys that the block of every provider has beside its own ones: the struct of its configuration embeds them.
@@ -38,9 +39,9 @@ func (s Settings) Problems() []schema.Problem {
 	for name, value := range s.Headers {
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
-			all = append(all, fault("/headers/"+pointer(name), "no header can have that name", ""))
+			all = append(all, problem.Errorf(problem.Pointer("headers", name), "", "no header can have that name"))
 		case !httpguts.ValidHeaderFieldValue(value):
-			all = append(all, fault("/headers/"+pointer(name), "the value has what no header can have, such as a line break", ""))
+			all = append(all, problem.Errorf(problem.Pointer("headers", name), "", "the value has what no header can have, such as a line break"))
 		}
 	}
 	return all
@@ -52,9 +53,9 @@ func AddressProblems(address string, keyed bool) []schema.Problem {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return []schema.Problem{fault("/baseUrl", "it is no address of a server", `write one such as "https://api.example.com/v1"`)}
+		return []schema.Problem{problem.Errorf("/baseUrl", `write one such as "https://api.example.com/v1"`, "it is no address of a server")}
 	case u.User != nil:
-		return []schema.Problem{fault("/baseUrl", "it has a password in it, which would be shown with the address", "use apiKey or headers")}
+		return []schema.Problem{problem.Errorf("/baseUrl", "use apiKey or headers", "it has a password in it, which would be shown with the address")}
 	case u.Scheme == "http" && keyed && !loopback(u.Hostname()):
 		return []schema.Problem{{
 			Severity: schema.SeverityWarning, Pointer: "/baseUrl", Suggestion: "use https",
@@ -69,7 +70,7 @@ func SecretProblems(at, secret string) []schema.Problem {
 	if httpguts.ValidHeaderFieldValue(secret) && strings.TrimSpace(secret) == secret {
 		return nil
 	}
-	return []schema.Problem{fault(at, "it has white space around it, or what no header can have", "look at what the variable or file has")}
+	return []schema.Problem{problem.Errorf(at, "look at what the variable or file has", "it has white space around it, or what no header can have")}
 }
 
 // header sets the configured headers.
@@ -89,10 +90,3 @@ func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), ".localhost") || ip != nil && ip.IsLoopback()
 }
-
-func fault(at, message, suggestion string) schema.Problem {
-	return schema.Problem{Severity: schema.SeverityError, Pointer: at, Message: message, Suggestion: suggestion}
-}
-
-// pointer escapes a token of a JSON pointer.
-func pointer(token string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(token) }
