@@ -13,28 +13,22 @@ import (
 	"github.com/stagehouse/stagehouse/sdk"
 )
 
-// What stands where the API wants words and there are none.
-const (
-	beginning = "(The conversation begins with what you say.)"
-	nothing   = "(nothing)"
-)
-
 var validCallID = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 
 // conversation collects messages as the API wants them: the user's first, and never two of one side beside each other.
 type conversation struct {
 	list []api.MessageParam
-	ids  map[string]bool // of calls
+	ids  provider.CallIDs
 }
 
 // messages returns the messages of a step. Reasoning goes back to the model only if it thinks.
 func messages(all []sdk.ThinkMessage, model string, thinks bool) ([]api.MessageParam, error) {
-	c := &conversation{ids: map[string]bool{}}
+	c := &conversation{ids: provider.CallIDs{Valid: validCallID.MatchString, Format: "call_%d"}}
 	for i, m := range all {
 		var err error
 		switch m.Role {
 		case sdk.ThinkUser:
-			c.user(text(m.Text, nothing)...)
+			c.user(text(m.Text, provider.Nothing)...)
 		case sdk.ThinkAgent:
 			err = c.turn(all[i:], model, thinks)
 		}
@@ -46,7 +40,7 @@ func messages(all []sdk.ThinkMessage, model string, thinks bool) ([]api.MessageP
 		c.user(api.NewTextBlock(provider.GoOn(said)))
 	}
 	if n := len(c.list); n == 0 || c.list[n-1].Role != api.MessageParamRoleUser {
-		c.user(api.NewTextBlock(nothing)) // the last of them was empty
+		c.user(api.NewTextBlock(provider.Nothing)) // the last of them was empty
 	}
 	return c.list, nil
 }
@@ -73,7 +67,7 @@ func (c *conversation) add(role api.MessageParamRole, blocks []api.ContentBlockP
 	case last >= 0 && c.list[last].Role == role:
 		c.list[last].Content = append(c.list[last].Content, blocks...)
 	case last < 0 && role == api.MessageParamRoleAssistant:
-		c.user(api.NewTextBlock(beginning))
+		c.user(api.NewTextBlock(provider.Beginning))
 		c.add(role, blocks)
 	default:
 		c.list = append(c.list, api.MessageParam{Role: role, Content: blocks})
@@ -83,7 +77,7 @@ func (c *conversation) add(role api.MessageParamRole, blocks []api.ContentBlockP
 // turn adds the agent's message that comes first in rest, and the results of its calls, which come next.
 func (c *conversation) turn(rest []sdk.ThinkMessage, model string, thinks bool) error {
 	m := rest[0]
-	ids := c.callIDs(m.Calls)
+	ids := c.ids.Of(m.Calls)
 	blocks := recalled(m, model)
 	if !thinks || blocks == nil {
 		blocks = text(m.Text, "")
@@ -99,49 +93,23 @@ func (c *conversation) turn(rest []sdk.ThinkMessage, model string, thinks bool) 
 	if len(m.Calls) == 0 {
 		return nil
 	}
-	if len(rest) < 2 || rest[1].Role != sdk.ThinkTools {
-		return fmt.Errorf("the calls have no results")
-	}
-	results, err := results(m.Calls, ids, rest[1].Results)
-	c.user(results...)
+	all, err := provider.Results(rest)
+	c.user(results(all, ids)...)
 	return err
 }
 
-// callIDs returns the ids of calls as the API takes them: those that another provider has given may be empty, have signs that the API
-// refuses, or be there twice.
-func (c *conversation) callIDs(calls []sdk.ToolCall) []string {
-	ids := make([]string, len(calls))
-	for i, call := range calls {
-		id := call.ID
-		for n := len(c.ids); !validCallID.MatchString(id) || c.ids[id]; n++ {
-			id = fmt.Sprintf("call_%d", n)
-		}
-		ids[i], c.ids[id] = id, true
-	}
-	return ids
-}
-
-// results returns the results of calls in the order of the calls.
-func results(calls []sdk.ToolCall, ids []string, all []sdk.ToolResult) ([]api.ContentBlockParamUnion, error) {
-	blocks := make([]api.ContentBlockParamUnion, len(calls))
-	used := make([]bool, len(all))
-	for i, call := range calls {
-		n := 0
-		for n < len(all) && (used[n] || all[n].CallID != call.ID) {
-			n++
-		}
-		if n == len(all) {
-			return nil, fmt.Errorf("the call %q of %s has no result", call.ID, call.Name)
-		}
-		used[n] = true
+// results returns the blocks of the results of the calls that have these ids.
+func results(all []sdk.ToolResult, ids []string) []api.ContentBlockParamUnion {
+	blocks := make([]api.ContentBlockParamUnion, len(all))
+	for i, r := range all {
 		block := api.ToolResultBlockParam{ToolUseID: ids[i]}
-		if strings.TrimSpace(all[n].Output) != "" {
-			block.Content = []api.ToolResultBlockParamContentUnion{{OfText: &api.TextBlockParam{Text: all[n].Output}}}
+		if strings.TrimSpace(r.Output) != "" {
+			block.Content = []api.ToolResultBlockParamContentUnion{{OfText: &api.TextBlockParam{Text: r.Output}}}
 		}
-		if all[n].Failed {
+		if r.Failed {
 			block.IsError = api.Bool(true)
 		}
 		blocks[i] = api.ContentBlockParamUnion{OfToolResult: &block}
 	}
-	return blocks, nil
+	return blocks
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/extension/internal/provider"
 )
 
 // options is what an agent may say in its field "brain" beside the name of the provider. What it does not say is left to the
@@ -49,31 +49,24 @@ func (o options) check(limit int) error {
 	thinks := mode == thinkingAdaptive || mode == thinkingBudget
 	switch {
 	case mode == thinkingBudget && o.Thinking.BudgetTokens == nil:
-		return unfit("thinking/budgetTokens", "the mode \"budget\" needs it")
+		return provider.Unfit("thinking/budgetTokens", "the mode \"budget\" needs it")
 	case mode != thinkingBudget && o.Thinking.BudgetTokens != nil:
-		return unfit("thinking/budgetTokens", "the mode %q has no budget", mode)
+		return provider.Unfit("thinking/budgetTokens", "the mode %q has no budget", mode)
 	case mode == thinkingBudget && *o.Thinking.BudgetTokens >= limit:
-		return unfit("thinking/budgetTokens", "%d is not less than maxTokens, which is %d: nothing is left for the answer", *o.Thinking.BudgetTokens, limit)
+		return provider.Unfit("thinking/budgetTokens", "%d is not less than maxTokens, which is %d: nothing is left for the answer", *o.Thinking.BudgetTokens, limit)
 	case thinks && o.Temperature != nil && *o.Temperature != 1:
-		return unfit("temperature", "a model that thinks has the temperature 1; leave it out, or set thinking.mode to \"off\"")
+		return provider.Unfit("temperature", "a model that thinks has the temperature 1; leave it out, or set thinking.mode to \"off\"")
 	case thinks && o.TopK != nil:
-		return unfit("topK", "a model that thinks takes none; leave it out, or set thinking.mode to \"off\"")
+		return provider.Unfit("topK", "a model that thinks takes none; leave it out, or set thinking.mode to \"off\"")
 	case thinks && o.TopP != nil && *o.TopP < 0.95:
-		return unfit("topP", "a model that thinks takes 0.95 to 1; leave it out, or set thinking.mode to \"off\"")
+		return provider.Unfit("topP", "a model that thinks takes 0.95 to 1; leave it out, or set thinking.mode to \"off\"")
 	case thinks && o.ToolChoice == "any":
-		return unfit("toolChoice", "a model that thinks cannot be made to call a tool; leave it out, or set thinking.mode to \"off\"")
+		return provider.Unfit("toolChoice", "a model that thinks cannot be made to call a tool; leave it out, or set thinking.mode to \"off\"")
 	}
 	for i, s := range o.Stop {
 		if strings.TrimSpace(s) == "" {
-			return unfit(fmt.Sprintf("stop/%d", i), "it has nothing but white space")
+			return provider.Unfit(fmt.Sprintf("stop/%d", i), "it has nothing but white space")
 		}
 	}
 	return nil
-}
-
-// unfit returns the error for one option, as the sdk has it for what the schema says.
-func unfit(at, format string, args ...any) error {
-	e := schema.Invalid("/brain/"+at, format, args...)
-	e.Message = "the options of the brain do not fit: " + e.Message
-	return e
 }

@@ -61,7 +61,7 @@ func (x *Extension) vectors(ctx context.Context, model string, texts []string) (
 	p := api.EmbeddingNewParams{Model: model}
 	for _, t := range texts {
 		if strings.TrimSpace(t) == "" {
-			t = nothing // the API takes no empty text
+			t = provider.Nothing // the API takes no empty text
 		}
 		p.Input.OfArrayOfStrings = append(p.Input.OfArrayOfStrings, t)
 	}

@@ -12,12 +12,6 @@ import (
 	"github.com/stagehouse/stagehouse/sdk"
 )
 
-// What stands where a server wants words and there are none.
-const (
-	beginning = "(The conversation begins with what you say.)"
-	nothing   = "(nothing)"
-)
-
 // maxIDBytes is what OpenAI takes as the id of a call.
 const maxIDBytes = 40
 
@@ -25,12 +19,12 @@ const maxIDBytes = 40
 // want the user to begin, and the two sides to take turns.
 type conversation struct {
 	list []api.ChatCompletionMessageParamUnion
-	ids  map[string]bool // of calls
+	ids  provider.CallIDs
 }
 
 // messages returns the messages of a step, that with the system's words included.
 func messages(r sdk.ThinkRequest, model string) ([]api.ChatCompletionMessageParamUnion, error) {
-	c := &conversation{ids: map[string]bool{}}
+	c := &conversation{ids: provider.CallIDs{Valid: validID, Format: "call%05d"}} // nine letters and figures, which the strictest of servers wants
 	for i, m := range r.Messages {
 		var err error
 		switch m.Role {
@@ -47,7 +41,7 @@ func messages(r sdk.ThinkRequest, model string) ([]api.ChatCompletionMessagePara
 		c.user(provider.GoOn(said))
 	}
 	if n := len(c.list); n == 0 || c.list[n-1].OfAssistant != nil {
-		c.user(nothing) // the last of them was empty
+		c.user(provider.Nothing) // the last of them was empty
 	}
 	if strings.TrimSpace(r.System) == "" {
 		return c.list, nil
@@ -64,7 +58,7 @@ func (c *conversation) last() api.ChatCompletionMessageParamUnion {
 
 func (c *conversation) user(text string) {
 	if strings.TrimSpace(text) == "" {
-		text = nothing
+		text = provider.Nothing
 	}
 	if m := c.last().OfUser; m != nil {
 		m.Content.OfString.Value += "\n\n" + text
@@ -83,7 +77,7 @@ func (c *conversation) turn(rest []sdk.ThinkMessage, model string) error {
 	if len(m.Calls) == 0 {
 		return nil
 	}
-	ids := c.callIDs(m.Calls)
+	ids := c.ids.Of(m.Calls)
 	for i, call := range m.Calls {
 		input, err := arguments(call.Input)
 		if err != nil {
@@ -96,10 +90,9 @@ func (c *conversation) turn(rest []sdk.ThinkMessage, model string) error {
 	if name, text := recalled(m, model); text != "" {
 		out.SetExtraFields(map[string]any{name: text})
 	}
-	if len(rest) < 2 || rest[1].Role != sdk.ThinkTools {
-		return fmt.Errorf("the calls have no results")
-	}
-	return c.results(m.Calls, ids, rest[1].Results)
+	results, err := provider.Results(rest)
+	c.results(results, ids)
+	return err
 }
 
 // agent adds words of the agent, and returns the message that they are in. It has content even if that is empty: some servers take
@@ -110,7 +103,7 @@ func (c *conversation) agent(text string) *api.ChatCompletionAssistantMessagePar
 		return m
 	}
 	if len(c.list) == 0 {
-		c.user(beginning)
+		c.user(provider.Beginning)
 	}
 	m := api.ChatCompletionMessageParamOfAssistant(text)
 	c.list = append(c.list, m)
@@ -125,20 +118,6 @@ func arguments(input sdk.Object) (string, error) {
 	return string(raw), err
 }
 
-// callIDs returns the ids of calls as all servers take them: those that another provider has given may be empty, too long, or be
-// there twice. Nine letters and figures are what the strictest of servers wants.
-func (c *conversation) callIDs(calls []sdk.ToolCall) []string {
-	ids := make([]string, len(calls))
-	for i, call := range calls {
-		id := call.ID
-		for n := len(c.ids); !validID(id) || c.ids[id]; n++ {
-			id = fmt.Sprintf("call%05d", n)
-		}
-		ids[i], c.ids[id] = id, true
-	}
-	return ids
-}
-
 func validID(id string) bool {
 	for _, r := range id {
 		if r <= ' ' || r > '~' {
@@ -148,26 +127,16 @@ func validID(id string) bool {
 	return id != "" && len(id) <= maxIDBytes
 }
 
-// results adds the results of calls in the order of the calls.
-func (c *conversation) results(calls []sdk.ToolCall, ids []string, all []sdk.ToolResult) error {
-	used := make([]bool, len(all))
-	for i, call := range calls {
-		n := 0
-		for n < len(all) && (used[n] || all[n].CallID != call.ID) {
-			n++
-		}
-		if n == len(all) {
-			return fmt.Errorf("the call %q of %s has no result", call.ID, call.Name)
-		}
-		used[n] = true
-		text := all[n].Output
+// results adds the results of the calls that have these ids.
+func (c *conversation) results(all []sdk.ToolResult, ids []string) {
+	for i, r := range all {
+		text := r.Output
 		if strings.TrimSpace(text) == "" {
-			text = nothing
+			text = provider.Nothing
 		}
-		if all[n].Failed {
+		if r.Failed {
 			text = "It failed: " + text // the API has no other word for it
 		}
 		c.list = append(c.list, api.ToolMessage(text, ids[i]))
 	}
-	return nil
 }

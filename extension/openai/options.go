@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/stagehouse/stagehouse/schema"
+	"github.com/stagehouse/stagehouse/extension/internal/provider"
 )
 
 // options is what an agent may say in its field "brain" beside the name of the provider. What it does not say is left to the
@@ -33,20 +33,13 @@ var ours = []string{"model", "messages", "tools", "tool_choice", "stream", "stre
 func (o options) check() error {
 	for i, s := range o.Stop {
 		if s == "" {
-			return unfit(fmt.Sprintf("stop/%d", i), "it is empty")
+			return provider.Unfit(fmt.Sprintf("stop/%d", i), "it is empty")
 		}
 	}
 	for name := range o.Extra {
 		if slices.Contains(ours, name) {
-			return unfit("extra/"+name, "the extension sets it itself")
+			return provider.Unfit("extra/"+name, "the extension sets it itself")
 		}
 	}
 	return nil
-}
-
-// unfit returns the error for one option, as the sdk has it for what the schema says.
-func unfit(at, format string, args ...any) error {
-	e := schema.Invalid("/brain/"+at, format, args...)
-	e.Message = "the options of the brain do not fit: " + e.Message
-	return e
 }

@@ -7,6 +7,7 @@ import (
 	api "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/shared"
 
+	"github.com/stagehouse/stagehouse/extension/internal/provider"
 	"github.com/stagehouse/stagehouse/schema"
 	"github.com/stagehouse/stagehouse/sdk"
 )
@@ -20,7 +21,7 @@ func (x *Extension) params(r sdk.ThinkRequest, o options) (p api.ChatCompletionN
 		p.Model = o.Model
 	}
 	if p.Model == "" {
-		return p, unfit("model", "there is none; name one here, or for all agents in extensions.%s.model", x.block)
+		return p, provider.Unfit("model", "there is none; name one here, or for all agents in extensions.%s.model", x.block)
 	}
 	x.limit(&p, r, o)
 	if x.StreamUsage {
