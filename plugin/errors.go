@@ -121,19 +121,45 @@ func next(s Spec, phase Phase, cause error) string {
 	if s.Name == RuntimeName {
 		key = s.Name
 	}
+	if what := nextOfProgram(s, key, phase, cause); what != "" {
+		return what
+	}
 	var (
-		checksum *process.ChecksumError
-		stdout   *process.StdoutError
-		version  *process.VersionError
-		late     *process.NotReadyError
-		exit     *process.ExitError
-		run      *process.ExecError
-		output   *process.OutputError
 		reserved *ReservedError
 		problems *ProblemsError
 		missing  *MissingError
 		taken    *TakenError
+	)
+	switch {
+	case errors.As(cause, &reserved):
+		return fmt.Sprintf("take %s out of %s.plugin.env, or give it another name", reserved.Name, key)
+	case errors.As(cause, &problems):
+		return fmt.Sprintf("correct the block %s", key)
+	case errors.As(cause, &missing) && missing.Offered:
+		return fmt.Sprintf("add it to %s.plugin.grants", key)
+	case errors.As(cause, &missing):
+		return fmt.Sprintf("use a runtime that offers it, or set %s.enabled to false", key)
+	case errors.As(cause, &taken):
+		return fmt.Sprintf("set enabled to false for one of them, or leave %q out of %s.plugin.grants", schema.GrantCommands, key)
+	case strings.Contains(cause.Error(), key): // it names the key to change, as a port that is taken does
+		return ""
+	case phase == PhaseStart, phase == PhaseHealth, phase == PhaseActivate:
+		return "correct what it says; its log may say more"
+	}
+	return ""
+}
+
+// nextOfProgram is next where it is the program, or how it runs, that is wrong.
+func nextOfProgram(s Spec, key string, phase Phase, cause error) string {
+	var (
 		absent   *attach.AbsentError
+		checksum *process.ChecksumError
+		stdout   *process.StdoutError
+		version  *process.VersionError
+		late     *process.NotReadyError
+		run      *process.ExecError
+		output   *process.OutputError
+		exit     *process.ExitError
 	)
 	program := cmp.Or(s.Path, "the program that is attached")
 	switch {
@@ -157,8 +183,6 @@ func next(s Spec, phase Phase, cause error) string {
 		return fmt.Sprintf("see that %s is an extension: `%s describe` prints what it is; or raise %s.plugin.startTimeoutMs", s.Path, s.Path, key)
 	case errors.As(cause, &late):
 		return fmt.Sprintf("see what it logged last, or raise %s.plugin.startTimeoutMs", key)
-	case errors.As(cause, &reserved):
-		return fmt.Sprintf("take %s out of %s.plugin.env, or give it another name", reserved.Name, key)
 	case errors.As(cause, &run):
 		return fmt.Sprintf("correct %s.plugin.path", key)
 	case errors.As(cause, &output):
@@ -169,18 +193,6 @@ func next(s Spec, phase Phase, cause error) string {
 		return "correct what it says"
 	case errors.As(cause, &exit):
 		return "correct what it says; the host's log has all that it wrote"
-	case errors.As(cause, &problems):
-		return fmt.Sprintf("correct the block %s", key)
-	case errors.As(cause, &missing) && missing.Offered:
-		return fmt.Sprintf("add it to %s.plugin.grants", key)
-	case errors.As(cause, &missing):
-		return fmt.Sprintf("use a runtime that offers it, or set %s.enabled to false", key)
-	case errors.As(cause, &taken):
-		return fmt.Sprintf("set enabled to false for one of them, or leave %q out of %s.plugin.grants", schema.GrantCommands, key)
-	case strings.Contains(cause.Error(), key): // it names the key to change, as a port that is taken does
-		return ""
-	case phase == PhaseStart, phase == PhaseHealth, phase == PhaseActivate:
-		return "correct what it says; its log may say more"
 	}
 	return ""
 }
