@@ -11,6 +11,10 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
+// maxAnswerBytes bounds an answer: what a client keeps of it until its end, such as the input of a call, is in memory. The longest that
+// models give, and the vectors of the largest batch, have a fraction of it.
+const maxAnswerBytes = 256 << 20
+
 // Middleware sends one request of a vendor's client by next: with the configured headers, bounded in how long the server may be
 // silent, and with an error in place of any answer that is one. The bounds hold for the body too, and only while somebody reads it:
 // who reads slowly is not taken for a silent server.
@@ -27,7 +31,10 @@ func (c *Client) Middleware(r *http.Request, next func(*http.Request) (*http.Res
 		cancel(nil)
 		return nil, err
 	}
-	res.Body = &body{ReadCloser: res.Body, quiet: quiet, idle: c.settings.idle(), why: c.silent("idleTimeoutMs", c.settings.idle())}
+	res.Body = &body{
+		ReadCloser: res.Body, quiet: quiet, idle: c.settings.idle(), why: c.silent("idleTimeoutMs", c.settings.idle()),
+		left: maxAnswerBytes, endless: c.Broken("the answer has more than %d MiB", maxAnswerBytes>>20),
+	}
 	if res.StatusCode >= 200 && res.StatusCode < 300 {
 		return res, nil
 	}
@@ -81,6 +88,8 @@ type body struct {
 	quiet   *silence
 	idle    time.Duration
 	why     error
+	left    int64 // bytes that it may still have
+	endless error // where it has more
 	flowing bool
 	once    sync.Once
 }
@@ -93,6 +102,9 @@ func (b *body) Read(p []byte) (int, error) {
 	if n > 0 || err != nil {
 		b.flowing = true
 		err = b.quiet.end(err)
+	}
+	if b.left -= int64(n); b.left < 0 {
+		return 0, b.endless
 	}
 	return n, err
 }

@@ -103,6 +103,29 @@ func TestASlowReaderIsNoSilentServer(t *testing.T) {
 	}
 }
 
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestAnAnswerThatIsTooLongIsCutOff(t *testing.T) {
+	c := provider.New(impatient(), provider.Server{Extension: "brains", BaseURL: "http://localhost", Log: slog.New(slog.DiscardHandler)})
+	t.Cleanup(c.Close)
+	n, err := provider.Call(t.Context(), c, func(ctx context.Context) (int64, error) {
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", nil)
+		res, err := c.Middleware(r, func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(io.LimitReader(zeros{}, 300<<20))}, nil
+		})
+		if err != nil {
+			return 0, err
+		}
+		defer res.Body.Close()
+		return io.Copy(io.Discard, res.Body)
+	})
+	if schema.CodeOf(err) != schema.CodeUnavailable || !strings.Contains(err.Error(), "localhost: the answer has more than 256 MiB") {
+		t.Errorf("after %d bytes: %v", n, err)
+	}
+}
+
 func TestItSendsTheHeaders(t *testing.T) {
 	s := provider.Defaults()
 	s.Headers = map[string]string{"x-team": "blue"}
