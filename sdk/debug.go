@@ -88,6 +88,7 @@ func (d *debuggee) receive(v *attach.Visit) error {
 		return err
 	}
 	if r.Check != nil {
+		closeAll(fds) // a check needs none
 		a := attach.Answer{}
 		result, err := d.checked(r.Check)
 		if err == nil {
