@@ -78,7 +78,7 @@ func (s *supervisor) wait(why error) {
 	}
 	now.LastError = why.Error()
 	s.e.mu.Unlock()
-	if said := s.reason; said != reason.Error() {
+	if s.reason != reason.Error() {
 		s.reason = reason.Error()
 		s.e.log.Warn("the extension is not attached", "why", why.Error())
 	}

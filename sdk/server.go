@@ -174,7 +174,7 @@ func (s *Server) move(call string, from, to state) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != from {
-		return status.Errorf(codes.FailedPrecondition, "%s was called while the extension is %s; it is called once, when it is %s", call, s.state, from)
+		return status.Errorf(codes.FailedPrecondition, "%s was called while the extension is %s, and not %s", call, s.state, from)
 	}
 	s.state = to
 	return nil
