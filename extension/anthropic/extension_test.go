@@ -23,8 +23,8 @@ func TestAStepOfAProcess(t *testing.T) {
 	s := anthropictest.New(t)
 	x := sdktest.Exec(t, anthropic.Definition(), block(t, s, nil), sdktest.NewHost().Services())
 	h := well(t, x, request(nil, user("count to 50")))
-	if h.text != anthropictest.Counted(50) || h.done.Stop != sdk.StopEnd || h.done.Model != old {
-		t.Errorf("it says %q, %+v", h.text, h.done)
+	if h.Text != anthropictest.Counted(50) || h.Done.Stop != sdk.StopEnd || h.Done.Model != old {
+		t.Errorf("it says %q, %+v", h.Text, h.Done)
 	}
 }
 
@@ -44,15 +44,15 @@ func TestWhatItAsksAndHears(t *testing.T) {
 		{Name: "wait", InputSchema: json.RawMessage(`{"additionalProperties": false}`)},
 	}
 	h := well(t, x, r)
-	if h.text != "I look, and the sky is «blau»." || h.thought != "" {
-		t.Errorf("it says %q and thinks %q", h.text, h.thought)
+	if h.Text != "I look, and the sky is «blau»." || h.Thought != "" {
+		t.Errorf("it says %q and thinks %q", h.Text, h.Thought)
 	}
-	if len(h.calls) != 2 || h.calls[0].ID != "toolu_1" || h.calls[0].Input["n"] != json.Number("12345678901234567890") || h.calls[1].Name != "wait" || len(h.calls[1].Input) != 0 {
-		t.Errorf("it calls %+v", h.calls)
+	if len(h.Calls) != 2 || h.Calls[0].ID != "toolu_1" || h.Calls[0].Input["n"] != json.Number("12345678901234567890") || h.Calls[1].Name != "wait" || len(h.Calls[1].Input) != 0 {
+		t.Errorf("it calls %+v", h.Calls)
 	}
-	u := h.done.Usage
-	if h.done.Stop != sdk.StopCalls || h.done.Model != old || h.done.State != nil || u.CachedTokens != 30 || u.InputTokens <= 230 || u.OutputTokens < 10 {
-		t.Errorf("it ends with %+v", h.done)
+	u := h.Done.Usage
+	if h.Done.Stop != sdk.StopCalls || h.Done.Model != old || h.Done.State != nil || u.CachedTokens != 30 || u.InputTokens <= 230 || u.OutputTokens < 10 {
+		t.Errorf("it ends with %+v", h.Done)
 	}
 
 	asked := s.Requests()[0]
@@ -91,8 +91,8 @@ func TestStops(t *testing.T) {
 			content = append(content, cut)
 		}
 		s.Script(anthropictest.Reply{Content: content, Stop: stop})
-		if h := well(t, x, request(nil, user("?"))); h.done.Stop != want.Stop || len(h.calls) > 0 || h.text != "so" {
-			t.Errorf("%s is %+v with %v", stop, h.done, h.calls)
+		if h := well(t, x, request(nil, user("?"))); h.Done.Stop != want.Stop || len(h.Calls) > 0 || h.Text != "so" {
+			t.Errorf("%s is %+v with %v", stop, h.Done, h.Calls)
 		}
 	}
 }
@@ -105,8 +105,8 @@ func TestAPauseIsNoEnd(t *testing.T) {
 	)
 	h := well(t, x, request(nil, user("count")))
 	asked := s.Requests()
-	if h.text != "One, two." || h.done.Stop != sdk.StopEnd || len(asked) != 2 || asked[1].Messages[1].Content.Text() != "One, " {
-		t.Errorf("it says %q, %+v; the last it was asked is %+v", h.text, h.done, asked[len(asked)-1].Messages)
+	if h.Text != "One, two." || h.Done.Stop != sdk.StopEnd || len(asked) != 2 || asked[1].Messages[1].Content.Text() != "One, " {
+		t.Errorf("it says %q, %+v; the last it was asked is %+v", h.Text, h.Done, asked[len(asked)-1].Messages)
 	}
 }
 
@@ -205,14 +205,14 @@ func TestItGoesOnWhereItWasCut(t *testing.T) {
 	for cut := 0; cut <= len(whole); cut++ {
 		said := whole[:cut]
 		h := well(t, x, request(sdk.Object{"model": []string{old, newer, fresh}[cut%3]}, user("count to 20"), agent(said)))
-		if got := said + h.text; got != whole {
+		if got := said + h.Text; got != whole {
 			t.Errorf("cut at %d, it becomes %q", cut, got)
 		}
 	}
 	// A model that only goes on, as it was not asked to, is let.
 	s.Script(anthropictest.Reply{Content: []anthropictest.Block{anthropictest.Text(" and wild")}})
-	if h := well(t, x, request(nil, user("?"), agent("The sea is wide"))); h.text != " and wild" {
-		t.Errorf("it says %q", h.text)
+	if h := well(t, x, request(nil, user("?"), agent("The sea is wide"))); h.Text != " and wild" {
+		t.Errorf("it says %q", h.Text)
 	}
 }
 
@@ -236,12 +236,12 @@ func TestThinkingWithTools(t *testing.T) {
 			r := request(sdk.Object{"model": c.model, "thinking": c.thinking}, user("look"))
 			r.Tools = []sdk.Tool{{Name: "look", InputSchema: json.RawMessage(`{"type": "object"}`)}}
 			h := well(t, x, r)
-			if h.thought != "The user wants the sky <&>." || h.text != "I look." || h.done.Usage.ReasoningTokens == 0 || h.done.State == nil {
-				t.Fatalf("it thinks %q, says %q, and ends with %+v", h.thought, h.text, h.done)
+			if h.Thought != "The user wants the sky <&>." || h.Text != "I look." || h.Done.Usage.ReasoningTokens == 0 || h.Done.State == nil {
+				t.Fatalf("it thinks %q, says %q, and ends with %+v", h.Thought, h.Text, h.Done)
 			}
-			r.Messages = append(r.Messages, h.message(), results(sdk.ToolResult{CallID: "toolu_1", Output: "blue"}))
+			r.Messages = append(r.Messages, h.Message(), results(sdk.ToolResult{CallID: "toolu_1", Output: "blue"}))
 			h = well(t, x, r)
-			r.Messages = append(r.Messages, h.message(), results(sdk.ToolResult{CallID: "toolu_2", Output: "grey"}))
+			r.Messages = append(r.Messages, h.Message(), results(sdk.ToolResult{CallID: "toolu_2", Output: "grey"}))
 			well(t, x, r)
 			asked := s.Requests()
 			want := "user(text) assistant(thinking redacted_thinking text tool_use:toolu_1) user(tool_result:toolu_1) assistant(thinking tool_use:toolu_2) user(tool_result:toolu_2)"
@@ -270,7 +270,7 @@ func TestABudgetGivesWay(t *testing.T) {
 	x, s := start(t, nil)
 	s.Script(anthropictest.Reply{Content: []anthropictest.Block{anthropictest.Thought("Hm."), anthropictest.Text("I look."), anthropictest.Call("toolu_1", "look", `{}`)}})
 	options := sdk.Object{"thinking": sdk.Object{"budgetTokens": 1024}}
-	first := well(t, x, request(options, user("look"))).message()
+	first := well(t, x, request(options, user("look"))).Message()
 	result := results(sdk.ToolResult{CallID: "toolu_1"})
 	forged := first
 	forged.Text = "I do not look."
@@ -328,7 +328,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 			t.Fatal(err)
 		}
 		wrong(t, x, request(o, user("1")), schema.CodeInvalidArgument, "the options of the brain do not fit: ")
-		if h := wrong(t, x, request(o, user("1")), schema.CodeInvalidArgument, want); len(h.err.Fields) == 0 {
+		if h := wrong(t, x, request(o, user("1")), schema.CodeInvalidArgument, want); len(h.Err.Fields) == 0 {
 			t.Errorf("%s: it does not say which option", options)
 		}
 	}

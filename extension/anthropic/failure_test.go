@@ -32,8 +32,8 @@ func TestErrors(t *testing.T) {
 	} {
 		s.Script(c.reply)
 		h := wrong(t, x, request(nil, user("1")), c.code, c.text)
-		if h.err.Code.Retryable() != (c.reply.Status == 429 || c.reply.Status >= 500) {
-			t.Errorf("%d: may it be tried again: %v", c.reply.Status, h.err.Code.Retryable())
+		if h.Err.Code.Retryable() != (c.reply.Status == 429 || c.reply.Status >= 500) {
+			t.Errorf("%d: may it be tried again: %v", c.reply.Status, h.Err.Code.Retryable())
 		}
 	}
 	wrong(t, x, request(sdk.Object{"model": "gpt"}, user("1")), schema.CodeInvalidArgument, "404 from 127.0.0.1:")
@@ -44,7 +44,7 @@ func TestKeyIsRefused(t *testing.T) {
 	s := anthropictest.New(t)
 	x := sdktest.Start(t, anthropic.Definition(), block(t, s, object{"apiKey": "sk-ant-wrong-one"}), sdktest.NewHost().Services())
 	h := wrong(t, x, request(nil, user("1")), schema.CodeUnauthenticated, "the key was refused; check extensions.anthropic.apiKey")
-	if strings.Contains(h.err.Message, "sk-ant") {
+	if strings.Contains(h.Err.Message, "sk-ant") {
 		t.Error("the key is shown")
 	}
 	x = sdktest.Start(t, anthropic.Definition(), block(t, s, object{"apiKey": ""}), sdktest.NewHost().Services())
@@ -68,8 +68,8 @@ func TestItTriesAgainUntilSomethingCame(t *testing.T) {
 	limited := anthropictest.Refuse(429, "rate_limit_error", "No")
 	limited.Header = soon
 	s.Script(limited, anthropictest.Reply{Fault: anthropictest.Overloaded, After: 2})
-	if h := well(t, x, request(nil, user("3"))); h.text != anthropictest.Counted(3) || len(s.Requests()) != 3 {
-		t.Errorf("after %d requests it says %q", len(s.Requests()), h.text)
+	if h := well(t, x, request(nil, user("3"))); h.Text != anthropictest.Counted(3) || len(s.Requests()) != 3 {
+		t.Errorf("after %d requests it says %q", len(s.Requests()), h.Text)
 	}
 	text := []anthropictest.Block{anthropictest.Text("So it begins")}
 	for fault, c := range map[anthropictest.Fault]string{
@@ -78,8 +78,8 @@ func TestItTriesAgainUntilSomethingCame(t *testing.T) {
 	} {
 		before := len(s.Requests())
 		s.Script(anthropictest.Reply{Content: text, Fault: fault, After: 5})
-		if h := wrong(t, x, request(nil, user("3")), schema.CodeUnavailable, c); h.text != "So it begi" || len(s.Requests()) != before+1 {
-			t.Errorf("%s: after %d requests it has said %q", fault, len(s.Requests())-before, h.text)
+		if h := wrong(t, x, request(nil, user("3")), schema.CodeUnavailable, c); h.Text != "So it begi" || len(s.Requests()) != before+1 {
+			t.Errorf("%s: after %d requests it has said %q", fault, len(s.Requests())-before, h.Text)
 		}
 	}
 	m, err := x.Metrics(t.Context())
@@ -102,8 +102,8 @@ func TestSilence(t *testing.T) {
 	s.Script(anthropictest.Reply{Hold: never})
 	wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "said nothing for 300ms, which is extensions.anthropic.firstByteTimeoutMs")
 	s.Script(anthropictest.Reply{Content: []anthropictest.Block{anthropictest.Text("So it begins")}, Fault: anthropictest.Stall, After: 5})
-	if h := wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "extensions.anthropic.idleTimeoutMs"); h.text != "So it begi" {
-		t.Errorf("it has said %q", h.text)
+	if h := wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "extensions.anthropic.idleTimeoutMs"); h.Text != "So it begi" {
+		t.Errorf("it has said %q", h.Text)
 	}
 	eventually(t, "both connections end", func() bool { return s.Gone() == 2 })
 }
@@ -134,8 +134,8 @@ func TestWhoGivesUpEndsTheConnection(t *testing.T) {
 	s.Script(anthropictest.Reply{Hold: make(chan struct{})})
 	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if h := hear(x.Think(ctx, request(nil, user("1")))); h.err == nil || h.err.Code != schema.CodeDeadlineExceeded {
-		t.Errorf("the step ends with %v", h.err)
+	if h := hear(x.Think(ctx, request(nil, user("1")))); h.Err == nil || h.Err.Code != schema.CodeDeadlineExceeded {
+		t.Errorf("the step ends with %v", h.Err)
 	}
 	eventually(t, "the connection ends before its first byte", func() bool { return s.Gone() == 3 })
 }
@@ -157,8 +157,8 @@ func TestFewAskAtATime(t *testing.T) {
 	wrong(t, x, request(nil, user("1")), schema.CodeBusy, "2 steps ask the server already, and 4 wait")
 	close(hold)
 	for range 6 {
-		if h := <-ended; h.err != nil || h.text != "so" {
-			t.Errorf("a step ends with %q, %v", h.text, h.err)
+		if h := <-ended; h.Err != nil || h.Text != "so" {
+			t.Errorf("a step ends with %q, %v", h.Text, h.Err)
 		}
 	}
 	if s.Most() != 2 {
@@ -172,8 +172,8 @@ func TestAServerThatFailsIsLeftAlone(t *testing.T) {
 		s.Script(anthropictest.Refuse(500, "api_error", "No"))
 		wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "500")
 	}
-	if h := wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "left alone"); h.err.RetryAfter <= 0 || len(s.Requests()) != 5 {
-		t.Errorf("after %d requests: %+v", len(s.Requests()), h.err)
+	if h := wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "left alone"); h.Err.RetryAfter <= 0 || len(s.Requests()) != 5 {
+		t.Errorf("after %d requests: %+v", len(s.Requests()), h.Err)
 	}
 }
 

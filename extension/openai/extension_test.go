@@ -23,8 +23,8 @@ func TestAStepOfAProcess(t *testing.T) {
 	s := openaitest.New(t)
 	x := sdktest.Exec(t, openai.Definition(), block(t, s, nil), sdktest.NewHost().Services())
 	h := well(t, x, request(nil, user("count to 50")))
-	if h.text != openaitest.Counted(50) || h.done.Stop != sdk.StopEnd || h.done.Model != plain {
-		t.Errorf("it says %q, %+v", h.text, h.done)
+	if h.Text != openaitest.Counted(50) || h.Done.Stop != sdk.StopEnd || h.Done.Model != plain {
+		t.Errorf("it says %q, %+v", h.Text, h.Done)
 	}
 }
 
@@ -43,15 +43,15 @@ func TestWhatItAsksAndHears(t *testing.T) {
 		{Name: "wait", InputSchema: json.RawMessage(`{"additionalProperties": false}`)},
 	}
 	h := well(t, x, r)
-	if h.text != "I look, and the sky is «blau»." || h.thought != "" {
-		t.Errorf("it says %q and thinks %q", h.text, h.thought)
+	if h.Text != "I look, and the sky is «blau»." || h.Thought != "" {
+		t.Errorf("it says %q and thinks %q", h.Text, h.Thought)
 	}
-	if len(h.calls) != 2 || h.calls[0].ID != "call_1" || h.calls[0].Input["n"] != json.Number("12345678901234567890") || h.calls[1].Name != "wait" || len(h.calls[1].Input) != 0 {
-		t.Errorf("it calls %+v", h.calls)
+	if len(h.Calls) != 2 || h.Calls[0].ID != "call_1" || h.Calls[0].Input["n"] != json.Number("12345678901234567890") || h.Calls[1].Name != "wait" || len(h.Calls[1].Input) != 0 {
+		t.Errorf("it calls %+v", h.Calls)
 	}
-	u := h.done.Usage
-	if h.done.Stop != sdk.StopCalls || h.done.Model != plain || h.done.State != nil || u.CachedTokens != 30 || u.InputTokens <= 30 || u.OutputTokens < 10 || u.ReasoningTokens != 7 {
-		t.Errorf("it ends with %+v", h.done)
+	u := h.Done.Usage
+	if h.Done.Stop != sdk.StopCalls || h.Done.Model != plain || h.Done.State != nil || u.CachedTokens != 30 || u.InputTokens <= 30 || u.OutputTokens < 10 || u.ReasoningTokens != 7 {
+		t.Errorf("it ends with %+v", h.Done)
 	}
 
 	asked := s.Requests()[0]
@@ -88,8 +88,8 @@ func TestStops(t *testing.T) {
 			reply.Calls = []openaitest.Call{{ID: "call_1", Name: "look", Arguments: `{"at": "sk`}} // cut off
 		}
 		s.Script(reply)
-		if h := well(t, x, request(nil, user("?"))); h.done.Stop != want || len(h.calls) > 0 || h.text != "so" {
-			t.Errorf("%s is %+v with %v", stop, h.done, h.calls)
+		if h := well(t, x, request(nil, user("?"))); h.Done.Stop != want || len(h.Calls) > 0 || h.Text != "so" {
+			t.Errorf("%s is %+v with %v", stop, h.Done, h.Calls)
 		}
 	}
 }
@@ -186,14 +186,14 @@ func TestItGoesOnWhereItWasCut(t *testing.T) {
 	for cut := 0; cut <= len(whole); cut++ {
 		said := whole[:cut]
 		h := well(t, x, request(sdk.Object{"model": []string{plain, reason}[cut%2]}, user("count to 20"), agent(said)))
-		if got := said + h.text; got != whole {
+		if got := said + h.Text; got != whole {
 			t.Errorf("cut at %d, it becomes %q", cut, got)
 		}
 	}
 	// A model that only goes on, as it was not asked to, is let.
 	s.Script(openaitest.Say(" and wild"))
-	if h := well(t, x, request(nil, user("?"), agent("The sea is wide"))); h.text != " and wild" {
-		t.Errorf("it says %q", h.text)
+	if h := well(t, x, request(nil, user("?"), agent("The sea is wide"))); h.Text != " and wild" {
+		t.Errorf("it says %q", h.Text)
 	}
 }
 
@@ -212,7 +212,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 			t.Fatal(err)
 		}
 		wrong(t, x, request(o, user("1")), schema.CodeInvalidArgument, "the options of the brain do not fit: ")
-		if h := wrong(t, x, request(o, user("1")), schema.CodeInvalidArgument, want); len(h.err.Fields) == 0 {
+		if h := wrong(t, x, request(o, user("1")), schema.CodeInvalidArgument, want); len(h.Err.Fields) == 0 {
 			t.Errorf("%s: it does not say which option", options)
 		}
 	}

@@ -33,8 +33,8 @@ func TestErrors(t *testing.T) {
 	} {
 		s.Script(c.reply)
 		h := wrong(t, x, request(nil, user("1")), c.code, c.text)
-		if h.err.Code.Retryable() != (c.reply.Status == 429 && c.reply.Code != "insufficient_quota" || c.reply.Status >= 500) {
-			t.Errorf("%d: may it be tried again: %v", c.reply.Status, h.err.Code.Retryable())
+		if h.Err.Code.Retryable() != (c.reply.Status == 429 && c.reply.Code != "insufficient_quota" || c.reply.Status >= 500) {
+			t.Errorf("%d: may it be tried again: %v", c.reply.Status, h.Err.Code.Retryable())
 		}
 	}
 	wrong(t, x, request(sdk.Object{"model": "llama"}, user("1")), schema.CodeInvalidArgument, "404 from 127.0.0.1:")
@@ -52,7 +52,7 @@ func TestKeyIsRefused(t *testing.T) {
 	s := openaitest.New(t)
 	x := sdktest.Start(t, openai.Definition(), block(t, s, object{"apiKey": "sk-proj-wrong-one"}), sdktest.NewHost().Services())
 	h := wrong(t, x, request(nil, user("1")), schema.CodeUnauthenticated, "the key was refused; check extensions.openai.apiKey")
-	if strings.Contains(h.err.Message, "sk-") {
+	if strings.Contains(h.Err.Message, "sk-") {
 		t.Error("the key is shown")
 	}
 	x = sdktest.Start(t, openai.Definition(), block(t, s, object{"apiKey": ""}), sdktest.NewHost().Services())
@@ -78,8 +78,8 @@ func TestItTriesAgainUntilSomethingCame(t *testing.T) {
 	limited := openaitest.Refuse(429, "requests", "rate_limit_exceeded", "No")
 	limited.Header = http.Header{"Retry-After-Ms": {"20"}}
 	s.Script(limited, openaitest.Reply{Fault: openaitest.Failing, After: 1})
-	if h := well(t, x, request(nil, user("3"))); h.text != openaitest.Counted(3) || len(s.Requests()) != 3 {
-		t.Errorf("after %d requests it says %q", len(s.Requests()), h.text)
+	if h := well(t, x, request(nil, user("3"))); h.Text != openaitest.Counted(3) || len(s.Requests()) != 3 {
+		t.Errorf("after %d requests it says %q", len(s.Requests()), h.Text)
 	}
 	for fault, c := range map[openaitest.Fault]struct {
 		code schema.ErrorCode
@@ -91,8 +91,8 @@ func TestItTriesAgainUntilSomethingCame(t *testing.T) {
 	} {
 		before := len(s.Requests())
 		s.Script(openaitest.Reply{Content: "So it begins", Fault: fault, After: 3})
-		if h := wrong(t, x, request(nil, user("3")), c.code, c.text); h.text != "So it begi" || len(s.Requests()) != before+1 {
-			t.Errorf("%s: after %d requests it has said %q", fault, len(s.Requests())-before, h.text)
+		if h := wrong(t, x, request(nil, user("3")), c.code, c.text); h.Text != "So it begi" || len(s.Requests()) != before+1 {
+			t.Errorf("%s: after %d requests it has said %q", fault, len(s.Requests())-before, h.Text)
 		}
 	}
 	m, err := x.Metrics(t.Context())
@@ -106,8 +106,8 @@ func TestAnAnswerThatIsWhole(t *testing.T) {
 	x, s := start(t, object{"idleTimeoutMs": 150})
 	for _, fault := range []openaitest.Fault{openaitest.Cut, openaitest.Ends, openaitest.Stall, openaitest.Garbage} {
 		s.Script(openaitest.Reply{Content: "Done.", Fault: fault, After: 3})
-		if h := well(t, x, request(nil, user("?"))); h.text != "Done." || h.done.Stop != sdk.StopEnd || h.done.Usage.OutputTokens != 0 {
-			t.Errorf("%s: it says %q, %+v", fault, h.text, h.done)
+		if h := well(t, x, request(nil, user("?"))); h.Text != "Done." || h.Done.Stop != sdk.StopEnd || h.Done.Usage.OutputTokens != 0 {
+			t.Errorf("%s: it says %q, %+v", fault, h.Text, h.Done)
 		}
 	}
 }
@@ -133,8 +133,8 @@ func TestSilence(t *testing.T) {
 	s.Script(openaitest.Reply{Hold: never})
 	wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "said nothing for 300ms, which is extensions.openai.firstByteTimeoutMs")
 	s.Script(openaitest.Reply{Content: "So it begins", Fault: openaitest.Stall, After: 3})
-	if h := wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "extensions.openai.idleTimeoutMs"); h.text != "So it begi" {
-		t.Errorf("it has said %q", h.text)
+	if h := wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "extensions.openai.idleTimeoutMs"); h.Text != "So it begi" {
+		t.Errorf("it has said %q", h.Text)
 	}
 	eventually(t, "both connections end", func() bool { return s.Gone() == 2 })
 }
@@ -166,8 +166,8 @@ func TestWhoGivesUpEndsTheConnection(t *testing.T) {
 	s.Script(openaitest.Reply{Hold: make(chan struct{})})
 	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if h := hear(x.Think(ctx, request(nil, user("1")))); h.err == nil || h.err.Code != schema.CodeDeadlineExceeded {
-		t.Errorf("the step ends with %v", h.err)
+	if h := hear(x.Think(ctx, request(nil, user("1")))); h.Err == nil || h.Err.Code != schema.CodeDeadlineExceeded {
+		t.Errorf("the step ends with %v", h.Err)
 	}
 	eventually(t, "the connection ends before its first byte", func() bool { return s.Gone() == 3 })
 }
@@ -189,8 +189,8 @@ func TestFewAskAtATime(t *testing.T) {
 	wrong(t, x, request(nil, user("1")), schema.CodeBusy, "2 steps ask the server already, and 4 wait")
 	close(hold)
 	for range 6 {
-		if h := <-ended; h.err != nil || h.text != "so" {
-			t.Errorf("a step ends with %q, %v", h.text, h.err)
+		if h := <-ended; h.Err != nil || h.Text != "so" {
+			t.Errorf("a step ends with %q, %v", h.Text, h.Err)
 		}
 	}
 	if s.Most() != 2 {
@@ -204,8 +204,8 @@ func TestAServerThatFailsIsLeftAlone(t *testing.T) {
 		s.Script(openaitest.Refuse(500, "server_error", "", "No"))
 		wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "500")
 	}
-	if h := wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "left alone"); h.err.RetryAfter <= 0 || len(s.Requests()) != 5 {
-		t.Errorf("after %d requests: %+v", len(s.Requests()), h.err)
+	if h := wrong(t, x, request(nil, user("1")), schema.CodeUnavailable, "left alone"); h.Err.RetryAfter <= 0 || len(s.Requests()) != 5 {
+		t.Errorf("after %d requests: %+v", len(s.Requests()), h.Err)
 	}
 }
 

@@ -54,12 +54,12 @@ func TestCallsOfServers(t *testing.T) {
 			r.Tools = append(look(), sdk.Tool{Name: "wait", InputSchema: json.RawMessage(`{}`)})
 			got := well(t, x, r)
 			var names, ids []string
-			for _, c := range got.calls {
+			for _, c := range got.Calls {
 				at, _ := c.Input["at"].(string)
 				names, ids = append(names, c.Name+" "+at), append(ids, c.ID)
 			}
-			if got.text != "I look." || got.done.Stop != sdk.StopCalls || !slices.Equal(names, []string{"look sky", "look sea", "wait "}) {
-				t.Errorf("it says %q, calls %q, and ends with %s", got.text, names, got.done.Stop)
+			if got.Text != "I look." || got.Done.Stop != sdk.StopCalls || !slices.Equal(names, []string{"look sky", "look sea", "wait "}) {
+				t.Errorf("it says %q, calls %q, and ends with %s", got.Text, names, got.Done.Stop)
 			}
 			want := []string{"a", "b", "c"}
 			if h.NoCallIDs {
@@ -68,7 +68,7 @@ func TestCallsOfServers(t *testing.T) {
 			if !slices.Equal(ids, want) {
 				t.Errorf("the ids are %q", ids)
 			}
-			r.Messages = append(r.Messages, got.message(),
+			r.Messages = append(r.Messages, got.Message(),
 				results(sdk.ToolResult{CallID: ids[0], Output: "blue"}, sdk.ToolResult{CallID: ids[1], Output: "grey"}, sdk.ToolResult{CallID: ids[2], Output: "so"}))
 			well(t, x, r)
 		})
@@ -80,8 +80,8 @@ func TestTwoCallsWithOneID(t *testing.T) {
 	x, s := startLike(t, openaitest.Habits{WholeCalls: true}, nil)
 	s.Script(openaitest.Reply{Calls: []openaitest.Call{{ID: "a", Name: "look", Arguments: `"{\"at\":\"sky\"}"`}, {ID: "a", Name: "look", Arguments: "null"}}})
 	h := well(t, x, request(nil, user("?")))
-	if len(h.calls) != 2 || h.calls[0].ID == h.calls[1].ID || h.calls[0].Input["at"] != "sky" || len(h.calls[1].Input) != 0 {
-		t.Errorf("it calls %+v", h.calls)
+	if len(h.Calls) != 2 || h.Calls[0].ID == h.Calls[1].ID || h.Calls[0].Input["at"] != "sky" || len(h.Calls[1].Input) != 0 {
+		t.Errorf("it calls %+v", h.Calls)
 	}
 }
 
@@ -91,10 +91,10 @@ func TestReasoningOfServers(t *testing.T) {
 		x, s := startLike(t, openaitest.Habits{ReasoningKey: key}, nil)
 		s.Script(openaitest.Reply{Reasoning: "The user wants the sky <&>.", Content: "I look.", Calls: []openaitest.Call{{ID: "a", Name: "look", Arguments: `{}`}}})
 		h := well(t, x, request(nil, user("look")))
-		if h.thought != "The user wants the sky <&>." || h.text != "I look." {
-			t.Errorf("%s: it thinks %q and says %q", key, h.thought, h.text)
+		if h.Thought != "The user wants the sky <&>." || h.Text != "I look." {
+			t.Errorf("%s: it thinks %q and says %q", key, h.Thought, h.Text)
 		}
-		turn := []sdk.ThinkMessage{user("look"), h.message(), results(sdk.ToolResult{CallID: "a", Output: "blue"})}
+		turn := []sdk.ThinkMessage{user("look"), h.Message(), results(sdk.ToolResult{CallID: "a", Output: "blue"})}
 		forged := turn[1]
 		forged.State = []byte(`{"model":"llama3.2","key":"content","text":"x"}`)
 		for want, messages := range map[string][]sdk.ThinkMessage{
@@ -113,8 +113,8 @@ func TestReasoningOfServers(t *testing.T) {
 			t.Errorf("another model sees %+v", m)
 		}
 		s.Script(openaitest.Reply{Reasoning: "Hm.", Content: "So."})
-		if h := well(t, x, request(nil, user("?"))); h.thought != "Hm." || h.done.State != nil {
-			t.Errorf("%s: without a call there is nothing to be kept: %+v", key, h.done)
+		if h := well(t, x, request(nil, user("?"))); h.Thought != "Hm." || h.Done.State != nil {
+			t.Errorf("%s: without a call there is nothing to be kept: %+v", key, h.Done)
 		}
 	}
 }
@@ -123,14 +123,14 @@ func TestReasoningOfServers(t *testing.T) {
 func TestReasoningBetweenTags(t *testing.T) {
 	x, s := startLike(t, openaitest.Habits{ThinkTags: true}, nil)
 	s.Script(openaitest.Reply{Reasoning: "a < b, and </thi", Content: "So <think>it</think> is."}, openaitest.Say("<thin"), openaitest.Say("<think>Hm.</thin"))
-	if h := well(t, x, request(nil, user("?"))); h.thought != "a < b, and </thi" || h.text != "So <think>it</think> is." {
-		t.Errorf("it thinks %q and says %q", h.thought, h.text)
+	if h := well(t, x, request(nil, user("?"))); h.Thought != "a < b, and </thi" || h.Text != "So <think>it</think> is." {
+		t.Errorf("it thinks %q and says %q", h.Thought, h.Text)
 	}
-	if h := well(t, x, request(nil, user("?"))); h.thought != "" || h.text != "<thin" {
-		t.Errorf("it thinks %q and says %q", h.thought, h.text)
+	if h := well(t, x, request(nil, user("?"))); h.Thought != "" || h.Text != "<thin" {
+		t.Errorf("it thinks %q and says %q", h.Thought, h.Text)
 	}
-	if h := well(t, x, request(nil, user("?"))); h.thought != "Hm.</thin" || h.text != "" {
-		t.Errorf("it thinks %q and says %q", h.thought, h.text)
+	if h := well(t, x, request(nil, user("?"))); h.Thought != "Hm.</thin" || h.Text != "" {
+		t.Errorf("it thinks %q and says %q", h.Thought, h.Text)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestUsageOfServers(t *testing.T) {
 	want := sdk.TokenUsage{}
 	for i, h := range []openaitest.Habits{{}, {UsageAlways: true}, {NoUsage: true}} {
 		x, _ := startLike(t, h, nil)
-		got := well(t, x, r).done.Usage
+		got := well(t, x, r).Done.Usage
 		if i == 0 {
 			want = got
 		}
