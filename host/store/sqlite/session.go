@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	codes "modernc.org/sqlite/lib"
@@ -97,9 +98,15 @@ type scanner interface{ Scan(dest ...any) error }
 
 // The columns hold times as nanoseconds and everything nested as JSON.
 
+// What is before 1678 or after 2262 is as far away as a column can say, so that it still compares as it should.
 func nanos(t time.Time) int64 {
-	if t.IsZero() {
+	switch {
+	case t.IsZero():
 		return 0
+	case t.Before(time.Unix(0, math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
 	}
 	return t.UnixNano()
 }
