@@ -30,6 +30,8 @@ const (
 	exportPage  = 100
 	importBatch = 100     // memories that are kept in one commit
 	maxLine     = 1 << 20 // bytes of a line of an import
+	maxCreated  = 2261    // the last whole year of a time in nanoseconds, as a store keeps it
+	maxExpires  = 9999    // the last year that can be written in JSON, whatever the zone that a line says it in
 )
 
 // Export yields what an agent remembers, "" = what every agent does, of whomever it is, in the order in which it was kept. What has
@@ -246,6 +248,10 @@ func (l importLine) check() error {
 		return errors.New("principal is missing; name the one whose such lines are with --principal")
 	case len(l.Principal) > schema.MaxNameBytes || !utf8.ValidString(l.Principal):
 		return fmt.Errorf("principal has more than %d bytes", schema.MaxNameBytes)
+	case l.CreatedAt != nil && (!l.CreatedAt.After(time.Unix(0, 0)) || l.CreatedAt.UTC().Year() > maxCreated):
+		return fmt.Errorf("createdAt must be after 1970-01-01T00:00:00Z and not after the year %d", maxCreated)
+	case l.ExpiresAt != nil && l.ExpiresAt.UTC().Year() > maxExpires:
+		return fmt.Errorf("expiresAt must not be after the year %d; leave it out for a memory that stays", maxExpires)
 	}
 	err := schema.NewMemory{
 		AgentID: l.AgentID, Content: l.Content, Metadata: l.Metadata, Shared: l.Shared, Tags: l.Tags, Importance: l.Importance,

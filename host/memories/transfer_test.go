@@ -124,6 +124,10 @@ func TestBadLines(t *testing.T) {
 		{`{"id":"` + taken.ID + `","agentId":"nyx","principal":"alice","content":"not mine"}`, "there is another memory with the id"},
 		{`{"id":"` + taken.ID + `","agentId":"nyx","principal":"alice","content":"mine"}`, ""},
 		{`{"agentId":"nyx","principal":"alice","content":"gone","expiresAt":"` + past + `"}`, ""},
+		{`{"agentId":"nyx","principal":"alice","content":"x","expiresAt":"9999-12-31T23:59:59-23:59"}`, "expiresAt must not be after the year 9999"},
+		{`{"agentId":"nyx","principal":"alice","content":"x","createdAt":"9999-12-31T23:59:59-23:59"}`, "createdAt must be after 1970"},
+		{`{"agentId":"nyx","principal":"alice","content":"x","createdAt":"1970-01-01T00:00:00Z"}`, "createdAt must be after 1970"},
+		{`{"agentId":"nyx","principal":"alice","content":"x","createdAt":"0000-01-01T00:00:00+23:59"}`, "createdAt must be after 1970"},
 		{good("last"), ""},
 		{good("last"), ""},
 	}
