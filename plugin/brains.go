@@ -45,8 +45,7 @@ func (b brains) Think(ctx context.Context, r schema.ThinkRequest) iter.Seq2[sche
 				yield(schema.ThinkEvent{}, err)
 				return
 			}
-			s := step{ctx: ctx, g: g, yield: yield}
-			if !wire.NotBegun(s.take(wire.Think(ctx, pb.NewBrainsClient(g.proc.Conn()), r))) {
+			if !wire.NotBegun(step{ctx: ctx, g: g, yield: yield}.take(r)) {
 				return
 			}
 			left = g
@@ -65,12 +64,21 @@ func (b brains) Embed(ctx context.Context, r schema.EmbedRequest) (schema.Embedd
 		if err != nil {
 			return schema.Embeddings{}, err
 		}
-		out, err := wire.Embed(ctx, pb.NewBrainsClient(g.proc.Conn()), r)
+		out, err := g.embed(ctx, r)
 		if !wire.NotBegun(err) {
 			return out, g.brainError(ctx, err)
 		}
 		left = g
 	}
+}
+
+// embed embeds texts, unless the generation leaves.
+func (g *generation) embed(ctx context.Context, r schema.EmbedRequest) (schema.Embeddings, error) {
+	if !g.calls.Begin() {
+		return schema.Embeddings{}, errLeaving
+	}
+	defer g.calls.End()
+	return wire.Embed(ctx, pb.NewBrainsClient(g.proc.Conn()), r)
 }
 
 // serving returns the generation that thinks for a provider now, which is not the one that has left.
@@ -110,9 +118,13 @@ type step struct {
 
 // take yields what comes of the step, and holds the extension to it that the last event, and no other, ends it. It returns
 // the error of one that was not begun, and yields that of any other.
-func (s step) take(events iter.Seq2[schema.ThinkEvent, error]) error {
+func (s step) take(r schema.ThinkRequest) error {
+	if !s.g.calls.Begin() {
+		return errLeaving
+	}
+	defer s.g.calls.End()
 	begun, done := false, false
-	for e, err := range events {
+	for e, err := range wire.Think(s.ctx, pb.NewBrainsClient(s.g.proc.Conn()), r) {
 		switch {
 		case err != nil && done: // it has said all, and how its process ends is nobody's concern
 			return nil

@@ -58,12 +58,21 @@ func (c commands) Run(ctx context.Context, call schema.CommandCall) (schema.Obje
 		if g == nil || g == last {
 			return nil, schema.Errorf(schema.CodeUnavailable, "the extension %s, whose command %s is, does not run at the moment; try again", e.name, call.Name)
 		}
-		result, err := wire.RunCommand(ctx, pb.NewCommandsClient(g.proc.Conn()), call)
+		result, err := g.run(ctx, call)
 		if !wire.NotBegun(err) {
 			return result, g.commandError(ctx, command, err)
 		}
 		last = g
 	}
+}
+
+// run carries a command out, unless the generation leaves.
+func (g *generation) run(ctx context.Context, call schema.CommandCall) (schema.Object, error) {
+	if !g.calls.Begin() {
+		return nil, errLeaving
+	}
+	defer g.calls.End()
+	return wire.RunCommand(ctx, pb.NewCommandsClient(g.proc.Conn()), call)
 }
 
 // commandError tells what a person makes of the error of a command.

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
+	"github.com/stagehouse/stagehouse/plugin/inflight"
 	"github.com/stagehouse/stagehouse/plugin/process"
 	"github.com/stagehouse/stagehouse/plugin/protocol"
 	"github.com/stagehouse/stagehouse/plugin/tether"
@@ -29,6 +30,9 @@ const (
 // drainGrace is what a drain may take beyond its deadline before its answer is not waited for any more.
 const drainGrace = time.Second
 
+// errLeaving is that of a call that a generation is not asked any more, as the generation itself would word it.
+var errLeaving = wire.FromStatus(status.Error(protocol.StatusLeaving, "the extension leaves"))
+
 // generation is one process of an extension, from its launch to its end.
 type generation struct {
 	number    uint64
@@ -44,6 +48,7 @@ type generation struct {
 	since     time.Time                          // when it began to serve
 	files     process.Files                      // when it was last looked at; of the supervisor, as is the gauge
 	gauge     fileGauge
+	calls     inflight.Calls // of its commands and its brain, until their answers are here
 }
 
 // launch takes a process through all phases until it is well. turn, if it is not nil, is called when all is done but what
@@ -240,8 +245,10 @@ func (g *generation) cause(bad error) error {
 }
 
 // drain asks the process to finish within its time, and no longer than ctx. It is final where no other generation has taken
-// its place. It reports whether the process has answered.
+// its place. It reports whether the process has answered. Answers that it has sent by then are waited for: the end of the
+// process would overtake them.
 func (g *generation) drain(ctx context.Context, final bool) bool {
+	g.calls.Close()
 	bound := g.spec.DrainTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		bound = min(bound, time.Until(deadline))
@@ -257,6 +264,9 @@ func (g *generation) drain(ctx context.Context, final bool) bool {
 		g.log.Warn("the extension did not finish draining; it is ended now", "error", wire.FromStatus(err).Error())
 	case out.GetUnfinished() > 0:
 		g.log.Warn("the extension could not finish everything before the deadline of its drain", "unfinished", out.GetUnfinished())
+	}
+	if err == nil {
+		g.calls.Wait(ctx)
 	}
 	return err == nil
 }

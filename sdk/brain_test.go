@@ -169,6 +169,32 @@ func TestAStepEndsWhereItBegan(t *testing.T) {
 	}
 }
 
+// TestAnAnswerThatIsOnItsWay: the generation has said everything, and leaves, while who asked has not read it all.
+func TestAnAnswerThatIsOnItsWay(t *testing.T) {
+	m, spec := startThinker(t)
+	said := filepath.Join(t.TempDir(), "said")
+	begun, read, held := make(chan struct{}), make(chan struct{}), make(chan thought, 1)
+	go func() {
+		options := schema.Object{"upTo": 190, "wide": 1000, "said": said} // more than one side of the connection holds, and less than both do
+		held <- gather(m.Brains().Think(ann(schema.ScopeChat), stepOf(options)), func(text string) {
+			if len(text) == 1001 {
+				close(begun)
+				<-read
+			}
+		})
+	}()
+	<-begun
+	if err := m.Reload(context.Background(), spec); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all to be said", func() bool { _, err := os.Stat(said); return err == nil })
+	time.Sleep(200 * time.Millisecond) // a host that does not wait ends the process meanwhile
+	close(read)
+	if got := <-held; got.err != nil || len(got.text) != 190*1001 || got.done == nil {
+		t.Errorf("of %d bytes %d are here, and then: %v", 190*1001, len(got.text), got.err)
+	}
+}
+
 // TestABrainThatDies: who asked has what was said so far, and knows that nothing more comes; then it is there again.
 func TestABrainThatDies(t *testing.T) {
 	m, _ := startThinker(t)

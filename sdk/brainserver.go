@@ -57,10 +57,10 @@ func (r brainRPC) begin(ctx context.Context) (b *Brain, _ context.Context, done 
 	s := r.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != started || !s.life.calls.begin() {
+	if s.state != started || !s.life.calls.Begin() {
 		return nil, nil, nil, status.Error(protocol.StatusLeaving, "the extension is not started, or leaves")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.life.ctx, cancel)
-	return s.brain, ctx, func() { stop(); cancel(); s.life.calls.end() }, nil
+	return s.brain, ctx, func() { stop(); cancel(); s.life.calls.End() }, nil
 }

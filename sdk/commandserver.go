@@ -48,8 +48,8 @@ func (r commandRPC) Run(ctx context.Context, in *pb.RunCommandRequest) (*pb.RunC
 func (s *Server) beginCommand() (commands []Command, done func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != started || !s.life.calls.begin() {
+	if s.state != started || !s.life.calls.Begin() {
 		return nil, nil, false
 	}
-	return s.commands, s.life.calls.end, true
+	return s.commands, s.life.calls.End, true
 }

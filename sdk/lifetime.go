@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stagehouse/stagehouse/plugin/inflight"
 	"github.com/stagehouse/stagehouse/plugin/tether"
 	"github.com/stagehouse/stagehouse/sdk/handover"
 )
@@ -41,7 +42,7 @@ type lifetime struct {
 	replaced atomic.Bool // the drain is there because another generation has taken the place of this one
 	leaving  atomic.Bool // the drain has begun
 
-	calls calls // of commands
+	calls inflight.Calls // of commands and of the brain
 
 	mu        sync.Mutex
 	failure   error // the first one
@@ -233,7 +234,7 @@ func (l *lifetime) health() error {
 // how many requests and goroutines that were, and why the own drain has failed, if it had the time. It is called once.
 func (l *lifetime) finish(ctx context.Context, ext ownDrain) (int, error) {
 	l.leaving.Store(true)
-	l.calls.close()
+	l.calls.Close()
 	l.handOver(ctx, ext)
 	own := make(chan error, 1)
 	if ext.drain == nil {
@@ -243,7 +244,7 @@ func (l *lifetime) finish(ctx context.Context, ext ownDrain) (int, error) {
 		lead(ctx, own)
 	}
 	l.stop()
-	cut := l.shutdown(ctx) + l.calls.wait(ctx)
+	cut := l.shutdown(ctx) + l.calls.Wait(ctx)
 	err := waitFor(ctx, own)
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		l.log.Warn("the extension's own drain did not finish in time", "error", err.Error())

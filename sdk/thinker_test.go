@@ -15,7 +15,9 @@ import (
 // countOptions is what the brain of commander is told.
 type countOptions struct {
 	UpTo  int    `json:"upTo" minimum:"1" maximum:"1000" default:"3"`
-	Until string `json:"until"` // a file that it waits for after the first number
+	Until string `json:"until"`                            // a file that it waits for after the first number
+	Wide  int    `json:"wide" minimum:"0" maximum:"10000"` // of each number, in zeros before it
+	Said  string `json:"said"`                             // a file that it makes when it has said everything
 	Fault string `json:"fault" enum:"panic,exit,busy,quits,silent,twice,wait"`
 }
 
@@ -40,7 +42,7 @@ func (x *commander) think(ctx context.Context, r sdk.ThinkRequest, o countOption
 			from = len(strings.Fields(last.Text)) + 1
 		}
 		for n := from; n <= max(o.UpTo, 1); n++ {
-			if !yield(sdk.ThinkEvent{Text: fmt.Sprintf("%d ", n)}, nil) {
+			if !yield(sdk.ThinkEvent{Text: fmt.Sprintf("%0*d ", o.Wide, n)}, nil) {
 				return
 			}
 			if err := x.stumble(ctx, o); err != nil {
@@ -54,6 +56,9 @@ func (x *commander) think(ctx context.Context, r sdk.ThinkRequest, o countOption
 		done := sdk.ThinkEvent{Done: &sdk.ThinkDone{Stop: sdk.StopEnd, Model: "counter", Usage: sdk.TokenUsage{OutputTokens: int64(o.UpTo)}}}
 		if yield(done, nil) && o.Fault == "twice" {
 			yield(done, nil)
+		}
+		if o.Said != "" {
+			_ = os.WriteFile(o.Said, nil, 0o600)
 		}
 	}
 }

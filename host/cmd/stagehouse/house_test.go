@@ -97,7 +97,7 @@ func TestImportArrows(t *testing.T) {
 			})
 		case within(p.ImportPath, "sdk"):
 			never(p.Deps, "the sdk knows no host", func(d string) bool {
-				return within(d, "host", "extension", "plugin") && !within(d, "plugin/protocol", "plugin/tether", "plugin/attach")
+				return within(d, "host", "extension", "plugin") && !within(d, "plugin/protocol", "plugin/tether", "plugin/attach", "plugin/inflight")
 			})
 		case within(p.ImportPath, "extension"):
 			never(p.Imports, "an extension reaches the host through the sdk only", func(d string) bool { return within(d, "host", "plugin") })
