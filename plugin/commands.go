@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
 	pb "github.com/stagehouse/stagehouse/schema/gen/stagehouse/v1"
@@ -82,7 +83,7 @@ func (g *generation) commandError(ctx context.Context, c schema.Command, err err
 	}
 	switch schema.CodeOf(err) {
 	case schema.CodeDeadlineExceeded:
-		if ctx.Err() != nil {
+		if deadline, _ := ctx.Deadline(); !time.Now().Before(deadline) { // ctx itself may hear of it later than the extension
 			return schema.Errorf(schema.CodeDeadlineExceeded, "the command %s did not finish within %v", c.Name, c.Timeout())
 		}
 	case schema.CodeUnavailable:
