@@ -38,13 +38,15 @@ func (r *Runtime) work(ctx context.Context, t *turns.Turn) (turns.Reply, error) 
 	if b == nil {
 		return turns.Reply{}, turns.ErrOver // it was stopped a moment ago, which has ended the run
 	}
-	if asked.Agent.Brain.Provider != BuiltinBrain { // which uses nothing
+	m, foretells := b.(*model.Brain)
+	switch {
+	case asked.Agent.Brain.Provider == BuiltinBrain && !asked.Dry(), foretells && m.Rehearses(asked): // uses nothing
+	case asked.Dry():
+		return turns.Reply{Content: brain.DryReply(asked.Agent.Brain.Provider), Emotion: &p.feels}, nil
+	default:
 		if err := r.ledger.Check(t.Run.Principal, t.Run.AgentID); err != nil {
 			return turns.Reply{}, err
 		}
-	}
-	if _, foretells := b.(*model.Brain); asked.Dry() && !foretells {
-		return turns.Reply{Content: brain.DryReply(asked.Agent.Brain.Provider), Emotion: &p.feels}, nil
 	}
 	for step, err := range b.Respond(ctx, asked) {
 		if err != nil {

@@ -201,9 +201,16 @@ func TestModelOverBudget(t *testing.T) {
 	}
 }
 
-// TestDryRunOfAMessage says what would be done by brains of all kinds, and nothing is done.
+// TestDryRunOfAMessage says what would be done by brains of all kinds, and nothing is done, which needs no budget.
 func TestDryRunOfAMessage(t *testing.T) {
-	r, m := modelled(t, usage.Config{Currency: "USD", Prices: usage.Prices{"openai/o3": {Input: 1, Output: 2}}})
+	r, m := modelled(t, usage.Config{
+		Currency: "USD", Prices: usage.Prices{"openai/o3": {Input: 1, Output: 2}},
+		Budgets: []usage.Budget{{Agent: usage.Each, Window: usage.Month, Tokens: 10}},
+	})
+	if run := ended(alice(t), t, r, "bot"); run.Reason != schema.ReasonBudget {
+		t.Fatalf("the run that uses the budget up is %+v", run)
+	}
+	m.asked.Store(0)
 	for agent, says := range map[string]string{"bot": "an answer of say 1000 tokens 0.002 USD more", "plain": "The brain builtin asks no model"} {
 		seen := must[turn](t)(say(alice(t), r, schema.SendRequest{AgentID: agent, Message: "My cat is called Miro.", Context: schema.Object{"dryRun": true}}))
 		run := must[schema.Run](t)(r.Services().Chat.Run(alice(t), seen.accepted.RunID))

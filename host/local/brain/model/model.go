@@ -166,7 +166,7 @@ func (t *turn) say(piece string) error {
 
 // think does the whole of a turn.
 func (t *turn) think() error {
-	if t.dry() {
+	if t.Rehearses(t.Turn) {
 		return t.rehearse()
 	}
 	if err := t.hear(); err != nil {

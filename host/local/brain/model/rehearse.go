@@ -8,8 +8,8 @@ import (
 	"github.com/stagehouse/stagehouse/schema"
 )
 
-// dry reports whether nobody is to be asked.
-func (t *turn) dry() bool { return t.settings.DryRun || t.Dry() }
+// Rehearses reports whether a turn asks nobody, and says what would be asked.
+func (b *Brain) Rehearses(t brain.Turn) bool { return b.settings.DryRun || t.Dry() }
 
 // rehearse says what would be asked, of whom, and what about that would cost, and asks nobody.
 func (t *turn) rehearse() error {

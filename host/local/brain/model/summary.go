@@ -28,7 +28,7 @@ func (t *turn) history(tokens int) ([]schema.ThinkMessage, error) {
 	}
 	left := tokens - tokensOf(t.summary())
 	from := fitting(all, left)
-	if from == 0 && len(all) < manyMessages || t.dry() {
+	if from == 0 && len(all) < manyMessages || t.Rehearses(t.Turn) {
 		return all[from:], nil
 	}
 	// The newest ones take half of what there is, so that not every message from now on needs a summary.
