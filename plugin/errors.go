@@ -180,13 +180,13 @@ func nextOfProgram(s Spec, key string, phase Phase, cause error) string {
 		return fmt.Sprintf("upgrade %s to a release that speaks version %d, or build it with the sdk of this host's release",
 			program, protocol.Major)
 	case errors.As(cause, &late) && phase == PhaseCheck:
-		return fmt.Sprintf("see that %s is an extension: `%s describe` prints what it is; or raise %s.plugin.startTimeoutMs", s.Path, s.Path, key)
+		return fmt.Sprintf("%s; or raise %s.plugin.startTimeoutMs", look(s), key)
 	case errors.As(cause, &late):
 		return fmt.Sprintf("see what it logged last, or raise %s.plugin.startTimeoutMs", key)
 	case errors.As(cause, &run):
 		return fmt.Sprintf("correct %s.plugin.path", key)
 	case errors.As(cause, &output):
-		return fmt.Sprintf("see that %s is an extension: `%s describe` prints what it is", s.Path, s.Path)
+		return look(s)
 	case errors.As(cause, &exit) && len(exit.Last) == 0:
 		return "it logged nothing; have it write to its standard error what is wrong before it exits"
 	case errors.As(cause, &exit) && phase == PhaseCheck: // nobody logs what it writes
@@ -195,4 +195,12 @@ func nextOfProgram(s Spec, key string, phase Phase, cause error) string {
 		return "correct what it says; the host's log has all that it wrote"
 	}
 	return ""
+}
+
+// look says how to see whether a program is an extension.
+func look(s Spec) string {
+	if s.Attach != "" {
+		return "see that the program that is attached is an extension, and is not stopped"
+	}
+	return fmt.Sprintf("see that %s is an extension: `%s describe` prints what it is", s.Path, s.Path)
 }
