@@ -14,6 +14,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+	"github.com/danielgtaylor/huma/v2/validation"
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
@@ -183,7 +184,7 @@ func fromHuma(e *huma.ErrorModel) *problem.Problem {
 	var found []schema.FieldError
 	for _, d := range e.Errors {
 		if d != nil {
-			found = append(found, schema.FieldError{Location: d.Location, Message: d.Message})
+			found = append(found, schema.FieldError{Location: d.Location, Message: reworded(d.Message)})
 		}
 	}
 	p := problem.New(problem.CodeOfStatus(e.Status), e.Detail)
@@ -198,6 +199,17 @@ func fromHuma(e *huma.ErrorModel) *problem.Problem {
 	}
 	p.Errors = found
 	return p
+}
+
+// reworded says what would be right, where huma does not or says it to those who know Go.
+func reworded(message string) string {
+	switch {
+	case message == validation.MsgExpectedMatchExactlyOneSchema: // of all that is sent only a brain has several forms
+		return "must be the name of a provider, or an object with that name as provider and its options beside it"
+	case strings.HasPrefix(message, "invalid date/time"):
+		return "must be a time of RFC 3339, such as 2026-01-31T12:00:00Z"
+	}
+	return message
 }
 
 // summary says what is wrong in one sentence.

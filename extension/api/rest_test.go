@@ -331,3 +331,17 @@ func TestRequestID(t *testing.T) {
 		t.Errorf("ids %v", got)
 	}
 }
+
+// TestWhatWouldBeRight: people who know neither Go nor JSON Schema read what is wrong with a value.
+func TestWhatWouldBeRight(t *testing.T) {
+	w := start(t, "", newFakeHost().services())
+	for path, c := range map[string]struct{ method, body, says string }{
+		"/api/agents/nyx":     {"PUT", `{"brain":{"mood":5}}`, "must be the name of a provider, or an object"},
+		"/api/usage?since=7d": {"GET", "", "such as 2026-01-31T12:00:00Z"},
+	} {
+		a := w.do(c.method, path, c.body, as("admin")...)
+		if p := a.problem(t, 422, schema.CodeInvalidArgument); !strings.Contains(p.Detail, c.says) {
+			t.Errorf("%s: %s", path, p.Detail)
+		}
+	}
+}
