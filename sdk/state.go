@@ -104,10 +104,11 @@ const (
 // reads from State what the one before has left there. It returns when ctx ends, with what it has begun done or undone, and
 // what it has done saved.
 func (h *Host) GoAlone(f func(ctx context.Context) error) {
+	if h.State.dir == "" {
+		h.life.fail(errNoState) // at once, so that the first Health after it says so
+		return
+	}
 	h.Go(func(ctx context.Context) error {
-		if h.State.dir == "" {
-			return errNoState
-		}
 		select {
 		case <-h.life.others.Serving():
 		case <-ctx.Done():
