@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -184,11 +185,17 @@ func TestAnAnswerThatIsOnItsWay(t *testing.T) {
 		})
 	}()
 	<-begun
+	old := m.Status()[0].PID
 	if err := m.Reload(context.Background(), spec); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "all to be said", func() bool { _, err := os.Stat(said); return err == nil })
-	time.Sleep(200 * time.Millisecond) // a host that does not wait ends the process meanwhile
+	for deadline := time.Now().Add(200 * time.Millisecond); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
+		if err := syscall.Kill(old, 0); err != nil {
+			t.Error("the process was ended before its answer was read:", err)
+			break
+		}
+	}
 	close(read)
 	if got := <-held; got.err != nil || len(got.text) != 190*1001 || got.done == nil {
 		t.Errorf("of %d bytes %d are here, and then: %v", 190*1001, len(got.text), got.err)
