@@ -69,7 +69,11 @@ func New(ctx context.Context, p Plan, say func(step string)) (err error) {
 		{"running its test", []string{"test", "."}},
 	} {
 		say(step.said)
-		if _, err := goCommand(ctx, stage, step.args...); err != nil {
+		_, err := goCommand(ctx, stage, step.args...)
+		if err != nil && p.Source == "" && step.args[0] == "mod" {
+			return fmt.Errorf("%w\nWhere the release cannot be had, name a directory with the sources of stagehouse: --source DIR", err)
+		}
+		if err != nil {
 			return err
 		}
 	}
