@@ -3,6 +3,7 @@ package problem
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,3 +46,18 @@ func Pointer(tokens ...string) string {
 
 // Under reports whether pointer names the value at base or something inside it.
 func Under(pointer, base string) bool { return pointer == base || strings.HasPrefix(pointer, base+"/") }
+
+// InALine returns problems as one error, each with its place and what to do about it; nil = there are none.
+func InALine(problems []schema.Problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	texts := make([]string, len(problems))
+	for i, p := range problems {
+		texts[i] = strings.TrimPrefix(strings.TrimPrefix(p.Pointer, "/")+": "+p.Message, ": ")
+		if p.Suggestion != "" {
+			texts[i] += " (" + p.Suggestion + ")"
+		}
+	}
+	return errors.New(strings.Join(texts, "; "))
+}

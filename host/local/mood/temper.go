@@ -2,9 +2,7 @@ package mood
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/stagehouse/stagehouse/schema"
@@ -59,8 +57,8 @@ func Problems(options schema.Object) []schema.Problem {
 // TemperOf returns the temper that the options of a brain ask for under [Option], or says what is wrong with them. What they leave
 // open is as in Even.
 func TemperOf(options schema.Object) (Temper, error) {
-	for _, p := range Problems(options) {
-		return Even, fmt.Errorf("%s: %s", strings.TrimPrefix(p.Pointer, "/"), p.Message)
+	if err := problem.InALine(Problems(options)); err != nil {
+		return Even, err
 	}
 	return Kept(options), nil
 }

@@ -35,10 +35,11 @@ func TestTemper(t *testing.T) {
 		t.Errorf("what is left open is %+v, %v", got, err)
 	}
 	for says, of := range map[string]any{
-		"valence":         map[string]any{"valence": 2},
-		"halfLifeMinutes": map[string]any{"halfLifeMinutes": 0},
-		"valenz":          map[string]any{"valenz": 0.5},
-		"object":          "cheerful",
+		"valence":          map[string]any{"valence": 2},
+		"halfLifeMinutes":  map[string]any{"halfLifeMinutes": 0},
+		"valenz":           map[string]any{"valenz": 0.5},
+		"halfLifeMinutes,": map[string]any{"baseline": "happy"}, // the keys that there are
+		"object":           "cheerful",
 	} {
 		if got, err := mood.TemperOf(schema.Object{"mood": of}); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "mood") || got != mood.Even {
 			t.Errorf("%v is %+v, %v", of, got, err)

@@ -2,7 +2,6 @@ package model
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -120,18 +119,7 @@ func check(raw []byte, v any, also []string) error {
 	if err != nil {
 		return err
 	}
-	var texts []string
-	for _, p := range problems {
-		text := strings.TrimPrefix(strings.TrimPrefix(p.Pointer, "/")+": "+p.Message, ": ")
-		if p.Suggestion != "" {
-			text += " (" + p.Suggestion + ")"
-		}
-		texts = append(texts, text)
-	}
-	if len(texts) == 0 {
-		return nil
-	}
-	return errors.New(strings.Join(texts, "; "))
+	return problem.InALine(problems)
 }
 
 // fits returns what is wrong with the options of a brain that is offered.
